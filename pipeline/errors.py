@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Everything that can go wrong for a reason outside the code.
+
+::
+
+    WalkoutError                 one line for the user, exit code 2
+    ├── LayoutError              a layout, catalogue or planogram file is wrong
+    ├── RecordingError           a recording is missing, cut off, empty or of another shape
+    ├── CaptureError             a camera or a video file cannot be read
+    ├── WeightsError             a weights file is missing, corrupt or made for another task
+    ├── MessageError             bytes from the event log that are not one of our messages
+    │   └── NewerSchemaError     ... because a newer version of walkout wrote them
+    ├── EventLogError            the event log cannot be reached or written
+    ├── ScenarioError            a scenario file is wrong
+    └── OutputError              what the command makes cannot be written (disk full, no permission)
+"""
+
+
+class WalkoutError(Exception):
+    """Base of all errors that are the user's or the world's, not the code's.
+
+    The text is one line: what was expected, what came, which file or camera, what to do.
+    """
+
+
+class LayoutError(WalkoutError):
+    pass
+
+
+class RecordingError(WalkoutError):
+    pass
+
+
+class CaptureError(WalkoutError):
+    pass
+
+
+class WeightsError(WalkoutError):
+    pass
+
+
+class MessageError(WalkoutError):
+    pass
+
+
+class NewerSchemaError(MessageError):
+    pass
+
+
+class EventLogError(WalkoutError):
+    pass
+
+
+class ScenarioError(WalkoutError):
+    pass
+
+
+class OutputError(WalkoutError):
+    pass

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The vocabulary: every message that crosses a boundary of the system.
+
+Two families:
+
+* **In-process arrays** (`Frame`, `FrameSet`, `Detections`, `CameraTracks`, `FloorTrack`, `Reach`): frozen dataclasses
+  over numpy arrays, between capture, perception and shelf. Never serialised.
+* **Events** (`VisitOpened`, `TrackBound`, `ShelfEvent`, `VisitClosed`, `ReceiptIssued`): frozen pydantic models,
+  what goes to the event log as JSON. `SCHEMA_VERSION` rises with every change that an older reader could
+  misread; readers refuse newer versions and ignore nothing.
+
+World coordinates: metres, right-handed, z up, floor at z = 0. Pixels: x right, y down, (0, 0) the centre of the top
+left pixel. Times: `*_ns`, nanoseconds since the Unix epoch on the store's common clock, of capture and not of
+processing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+COCO_KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+LEFT_WRIST, RIGHT_WRIST = 9, 10
+
+
+# --- in-process arrays ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of one camera. `image`: uint8, shape (H, W, 3), BGR as OpenCV keeps it."""
+
+    camera_id: str
+    captured_at_ns: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """The frames of all cameras that fall into one fixed window; a camera that gave none is absent from `frames`."""
+
+    index: int
+    window_start_ns: int
+    window_ns: int
+    frames: dict[str, Frame]
+
+    @property
+    def mid_ns(self) -> int:
+        return self.window_start_ns + self.window_ns // 2
+
+
+@dataclass(frozen=True)
+class Detections:
+    """People found in one frame.
+
+    `xyxy_px`: float32 (N, 4). `score`: float32 (N,) in [0, 1]. `keypoints_px`: float32 (N, 17, 3), x, y, confidence,
+    in the order of `COCO_KEYPOINTS`; NaN confidence never occurs, unknown is 0.
+    """
+
+    xyxy_px: np.ndarray
+    score: np.ndarray
+    keypoints_px: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.xyxy_px)
+        for name, array, shape in (
+            ("xyxy_px", self.xyxy_px, (n, 4)),
+            ("score", self.score, (n,)),
+            ("keypoints_px", self.keypoints_px, (n, 17, 3)),
+        ):
+            if array.shape != shape:
+                raise ValueError(f"Detections.{name} must have shape {shape}, got {array.shape}")
+
+    def __len__(self) -> int:
+        return len(self.xyxy_px)
+
+    def __getitem__(self, keep: np.ndarray) -> Detections:
+        return Detections(self.xyxy_px[keep], self.score[keep], self.keypoints_px[keep])
+
+    @classmethod
+    def empty(cls) -> Detections:
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 17, 3), np.float32))
+
+
+@dataclass(frozen=True)
+class CameraTracks:
+    """Detections of one frame with the per-camera track each belongs to. `track_id`: int64 (N,); -1 is not tracked."""
+
+    camera_id: str
+    captured_at_ns: int
+    detections: Detections
+    track_id: np.ndarray
+
+
+@dataclass(frozen=True)
+class FloorTrack:
+    """One person on the floor at one instant, over all cameras.
+
+    `floor_xy_m`: float64 (2,). `covariance_m2`: float64 (2, 2). `velocity_m_s`: float64 (2,).
+    `sources`: camera id -> row in that camera's `CameraTracks` that supports the track in this window.
+    """
+
+    track_id: str
+    at_ns: int
+    floor_xy_m: np.ndarray
+    covariance_m2: np.ndarray
+    velocity_m_s: np.ndarray
+    last_seen_ns: int
+    sources: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One hand of one person in one shelf face from `t0_ns` to `t1_ns`.
+
+    `slots`: the slots it may have touched with a probability each, best first. `path_m`: float64 (T, 3) the hand in
+    the world, `path_ns`: int64 (T,).
+    """
+
+    reach_id: str
+    track_id: str
+    hand: Literal["left", "right"]
+    gondola_id: str
+    t0_ns: int
+    t1_ns: int
+    slots: tuple[tuple[str, float], ...]
+    path_m: np.ndarray
+    path_ns: np.ndarray
+
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+
+class _Event(BaseModel):
+    """What every event carries. `event_id` is the same when the same footage is run again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    event_id: str = Field(min_length=1)
+    store_id: str = Field(min_length=1)
+    at_ns: int = Field(gt=0, description="when it happened, ns since the Unix epoch, store clock")
+
+
+class Candidate(BaseModel):
+    """One possible answer with its probability; the candidates of a list add up to at most 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: str
+    probability: float = Field(ge=0, le=1)
+
+
+class EvidenceRef(BaseModel):
+    """Where to look: a camera between two instants, and optionally a box in it (x1, y1, x2, y2 in pixels)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    camera_id: str
+    t0_ns: int
+    t1_ns: int
+    box_xyxy_px: tuple[float, float, float, float] | None = None
+
+
+class VisitOpened(_Event):
+    """A pass was accepted at a gate."""
+
+    type: Literal["visit-opened"] = "visit-opened"
+    visit_id: str
+    gate_id: str
+    shopper_id: str
+
+
+class TrackBound(_Event):
+    """From `at_ns` on, what this floor track does belongs to this visit."""
+
+    type: Literal["track-bound"] = "track-bound"
+    visit_id: str
+    track_id: str
+
+
+class ShelfEvent(_Event):
+    """A hand took something from a shelf or put something on it."""
+
+    type: Literal["shelf-event"] = "shelf-event"
+    kind: Literal["pick", "put_back"]
+    kind_probability: float = Field(ge=0, le=1)
+    persons: tuple[Candidate, ...] = Field(min_length=1, description="floor track ids, best first")
+    products: tuple[Candidate, ...] = Field(min_length=1, description="GTINs, best first")
+    quantities: tuple[Candidate, ...] = Field(min_length=1, description="whole numbers as text, best first")
+    gondola_id: str
+    slot_id: str | None
+    t0_ns: int
+    t1_ns: int
+    evidence: tuple[EvidenceRef, ...] = ()
+    reason: str = Field(default="", description="why it is uncertain, for the reviewer; empty when it is not")
+
+
+class VisitClosed(_Event):
+    """The visit's last track crossed the exit line; every event of the visit up to here has been published."""
+
+    type: Literal["visit-closed"] = "visit-closed"
+    visit_id: str
+    gate_id: str
+
+
+class ReceiptLine(BaseModel):
+    """One product on a receipt. Money in minor units of the receipt's currency, tax included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gtin: str
+    name: str
+    quantity: int = Field(gt=0)
+    unit_price_minor: int = Field(ge=0)
+    total_minor: int = Field(ge=0)
+    tax_class: str
+    event_ids: tuple[str, ...]
+    status: Literal["billed", "held"]
+    reason: str = ""
+    alternatives: tuple[Candidate, ...] = ()
+
+
+class TaxLine(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tax_class: str
+    rate_permille: int = Field(ge=0)
+    net_minor: int
+    tax_minor: int
+
+
+class ReceiptIssued(_Event):
+    """The bill of one visit. Held lines are listed and not charged until someone has looked."""
+
+    type: Literal["receipt-issued"] = "receipt-issued"
+    receipt_id: str
+    version: int = Field(ge=1)
+    visit_id: str
+    shopper_id: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    lines: tuple[ReceiptLine, ...]
+    total_minor: int = Field(ge=0)
+    taxes: tuple[TaxLine, ...]
+    held_for_review: bool
+    entered_at_ns: int
+    left_at_ns: int
+
+
+Event = Annotated[
+    VisitOpened | TrackBound | ShelfEvent | VisitClosed | ReceiptIssued, Field(discriminator="type")
+]
+
+TOPIC_OF = {
+    "visit-opened": "walkout.visits",
+    "track-bound": "walkout.visits",
+    "visit-closed": "walkout.visits",
+    "shelf-event": "walkout.shelf-events",
+    "receipt-issued": "walkout.receipts",
+}
+DEAD_LETTER_TOPIC = "walkout.dead-letter"
