@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Running the networks: pictures of all cameras in, people or products out.
+
+An OpenVINO folder (what `models.export` writes by default) runs through the OpenVINO runtime: one request a picture,
+as many at a time as the CPU has streams, with the conversion from BGR bytes inside the graph. Everything else that
+Ultralytics can load (`.pt`, `.onnx`, TensorRT `.engine`) runs through its `AutoBackend`, one batch for all pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from models.registry import Weights, resolve
+from pipeline.errors import WeightsError
+from pipeline.messages import Detections
+
+Backend = Literal["auto", "openvino", "torch"]
+PADDING_GREY = 114
+
+
+@dataclass(frozen=True)
+class ProductDetections:
+    """Products found in one crop, best first.
+
+    `xyxy_px`: float32 (N, 4) in the crop's pixels. `score`: float32 (N,) of the best class. `class_index`: int64 (N,),
+    position in the network's `names`. `class_scores`: float32 (N, C), the network's score of every class (each in
+    [0, 1], they do not add up to 1): how alike the runners-up are.
+    """
+
+    xyxy_px: np.ndarray
+    score: np.ndarray
+    class_index: np.ndarray
+    class_scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __iter__(self):
+        """Unpacks as `xyxy_px, score, class_index`."""
+        return iter((self.xyxy_px, self.score, self.class_index))
+
+
+class _Network:
+    """What both networks share: weights, letterbox, backend, decoding, non-maximum suppression."""
+
+    task: str
+
+    def __init__(
+        self,
+        weights: str | Path,
+        imgsz: int | tuple[int, int] | None,
+        backend: Backend,
+        min_score: float,
+        nms_iou: float,
+        threads: int | None,
+    ) -> None:
+        found = resolve(weights, self.task, prefer=backend)
+        self.weights = found
+        self.names = found.names
+        self.size_hw = _size_hw(found, imgsz)
+        self.min_score = min_score
+        self.nms_iou = nms_iou
+        if found.format == "openvino":
+            self._engine = _OpenVinoEngine(found, self.size_hw, threads)
+        elif backend == "openvino":
+            raise WeightsError(f"{found.path}: expected an OpenVINO folder; make one with `walkout models export`")
+        else:
+            self._engine = _UltralyticsEngine(found)
+
+    def _predict(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, float, float, float]]:
+        """One (rows (N, 4 + C + extra), scale, left, top) an image: rows above `min_score` after suppression.
+
+        Boxes are xyxy in the network's pixels; a picture's pixel is (network pixel - (left, top)) / scale.
+        """
+        if not images:
+            return []
+        boxed = [letterbox(image, self.size_hw) for image in images]
+        outputs = self._engine.run([b[0] for b in boxed])
+        classes = len(self.names)
+        return [
+            (_decode(output, classes, self.min_score, self.nms_iou), *box[1:])
+            for output, box in zip(outputs, boxed, strict=True)
+        ]
+
+
+class PoseNetwork(_Network):
+    """People and their 17 COCO key points.
+
+    `weights`: a name of `models.registry`, a path (`.pt`, `.onnx`, `.engine`, an OpenVINO folder) or a name that
+    Ultralytics can download. `imgsz`: height and width of the network's input; None is what the weights were made
+    for; ignored by exports of fixed size. `min_score` is low on purpose: ByteTrack uses weak boxes too. `threads`:
+    CPU threads of the OpenVINO runtime, None for all.
+    """
+
+    task = "pose"
+
+    def __init__(
+        self,
+        weights: str | Path = "walkout-person",
+        imgsz: int | tuple[int, int] | None = None,
+        backend: Backend = "auto",
+        min_score: float = 0.1,
+        nms_iou: float = 0.6,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(weights, imgsz, backend, min_score, nms_iou, threads)
+
+    def infer(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """People in each picture (uint8 (H, W, 3) BGR, sizes may differ), best first, in that picture's pixels."""
+        people = []
+        classes = len(self.names)
+        for (rows, scale, left, top), image in zip(self._predict(images), images, strict=True):
+            if classes > 1:  # a network that knows more than people: keep its class 0, COCO's person
+                rows = rows[rows[:, 4 : 4 + classes].argmax(1) == 0]
+            keypoints = rows[:, 4 + classes :].reshape(len(rows), 17, 3).copy()
+            keypoints[..., :2] = (keypoints[..., :2] - (left, top)) / scale
+            people.append(
+                Detections(_unletterbox(rows[:, :4], scale, left, top, image), rows[:, 4].copy(), keypoints)
+            )
+        return people
+
+
+class ProductNetwork(_Network):
+    """Products of the catalogue in crops around shelves and hands; `names` are the GTINs in class order."""
+
+    task = "detect"
+
+    def __init__(
+        self,
+        weights: str | Path = "walkout-product",
+        imgsz: int | tuple[int, int] | None = None,
+        backend: Backend = "auto",
+        min_score: float = 0.1,
+        nms_iou: float = 0.5,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(weights, imgsz, backend, min_score, nms_iou, threads)
+
+    def infer(self, crops: Sequence[np.ndarray]) -> list[ProductDetections]:
+        """Products in each crop (uint8 (H, W, 3) BGR), best first, in that crop's pixels."""
+        found = []
+        for (rows, scale, left, top), crop in zip(self._predict(crops), crops, strict=True):
+            scores = rows[:, 4 : 4 + len(self.names)]
+            best = scores.argmax(1)
+            found.append(
+                ProductDetections(
+                    _unletterbox(rows[:, :4], scale, left, top, crop),
+                    scores[np.arange(len(rows)), best],
+                    best,
+                    scores.copy(),
+                )
+            )
+        return found
+
+
+# --- pictures in ----------------------------------------------------------------------------------------------------
+
+
+def letterbox(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, float, float, float]:
+    """The picture scaled to fit `size_hw` and centred on grey, as Ultralytics does; with scale, left, top."""
+    height, width = image.shape[:2]
+    scale = min(size_hw[0] / height, size_hw[1] / width)
+    inner_w, inner_h = round(width * scale), round(height * scale)
+    # A plain linear filter skips pixels beyond a factor of two and would alias fine stripes into noise.
+    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    inner = image if scale == 1 else cv2.resize(image, (inner_w, inner_h), interpolation=method)
+    if inner.shape[:2] == tuple(size_hw):
+        return np.ascontiguousarray(inner), scale, 0.0, 0.0
+    top, left = (size_hw[0] - inner_h) // 2, (size_hw[1] - inner_w) // 2
+    out = np.full((*size_hw, 3), PADDING_GREY, np.uint8)
+    out[top : top + inner_h, left : left + inner_w] = inner
+    return out, scale, float(left), float(top)
+
+
+def _unletterbox(
+    xyxy: np.ndarray, scale: float, left: float, top: float, image: np.ndarray
+) -> np.ndarray:
+    height, width = image.shape[:2]
+    boxes = (xyxy - (left, top, left, top)) / scale
+    return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
+
+
+def _size_hw(weights: Weights, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
+    if imgsz is None or not weights.dynamic:
+        return weights.imgsz_hw
+    return (imgsz, imgsz) if isinstance(imgsz, int) else (int(imgsz[0]), int(imgsz[1]))
+
+
+# --- rows out -------------------------------------------------------------------------------------------------------
+
+
+def _decode(output: np.ndarray, classes: int, min_score: float, nms_iou: float) -> np.ndarray:
+    """Raw output of one picture to rows (N, 4 + classes + extra), boxes as xyxy, best first, suppressed.
+
+    Two layouts: (4 + classes + extra, anchors), which needs suppression, and the end-to-end heads' (rows, 6 + extra)
+    with xyxy, score, class, which does not.
+    """
+    if output.shape[0] > output.shape[1] and (output.shape[1] - 6) % 3 == 0:
+        rows = output[output[:, 4] >= min_score]
+        scores = np.zeros((len(rows), classes), np.float32)
+        scores[np.arange(len(rows)), rows[:, 5].astype(int)] = rows[:, 4]
+        return np.concatenate([rows[:, :4], scores, rows[:, 6:]], 1)
+    score = output[4] if classes == 1 else output[4 : 4 + classes].max(0)
+    keep = np.flatnonzero(score >= min_score)
+    if not len(keep):
+        return np.zeros((0, len(output)), np.float32)
+    rows, score = output[:, keep].T.astype(np.float32), score[keep]
+    corner = rows[:, :2] - rows[:, 2:4] / 2
+    boxes_xywh = np.concatenate([corner, rows[:, 2:4]], 1)
+    best = np.asarray(cv2.dnn.NMSBoxes(boxes_xywh.tolist(), score.tolist(), min_score, nms_iou), int).reshape(-1)
+    rows = rows[best]
+    half = rows[:, 2:4] / 2
+    rows[:, :4] = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1)
+    return rows
+
+
+# --- engines --------------------------------------------------------------------------------------------------------
+
+
+class _OpenVinoEngine:
+    """OpenVINO runtime: requests of one picture each, spread over the CPU's streams."""
+
+    def __init__(self, weights: Weights, size_hw: tuple[int, int], threads: int | None) -> None:
+        import openvino as ov
+        from openvino.preprocess import ColorFormat, PrePostProcessor
+
+        core = ov.Core()
+        try:
+            model = core.read_model(next(weights.path.glob("*.xml")))
+            if weights.dynamic or weights.batch != 1:
+                model.reshape([1, 3, *size_hw])
+            steps = PrePostProcessor(model)
+            steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
+                ColorFormat.BGR
+            )
+            steps.input().model().set_layout(ov.Layout("NCHW"))
+            steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
+            config: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT"}
+            if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                config["INFERENCE_PRECISION_HINT"] = "bf16"
+            if threads:
+                config["INFERENCE_NUM_THREADS"] = threads
+            compiled = core.compile_model(steps.build(), "CPU", config)
+        except RuntimeError as error:
+            raise WeightsError(f"{weights.path}: OpenVINO cannot load it: {_first_line(error)}") from None
+        self._queue = ov.AsyncInferQueue(compiled)
+        self._results: list[np.ndarray] = []
+        self._queue.set_callback(self._collect)
+
+    def _collect(self, request, index: int) -> None:
+        self._results[index] = request.get_output_tensor(0).data[0].copy()
+
+    def run(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        self._results = [None] * len(images)
+        for index, image in enumerate(images):
+            self._queue.start_async({0: image[None]}, index)
+        self._queue.wait_all()
+        return self._results
+
+
+class _UltralyticsEngine:
+    """PyTorch, ONNX Runtime or TensorRT, as Ultralytics loads them; on a GPU where there is one."""
+
+    def __init__(self, weights: Weights) -> None:
+        import torch
+        from ultralytics.nn.autobackend import AutoBackend
+
+        self._torch = torch
+        self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        half = self._device.type == "cuda"
+        try:
+            self._net = AutoBackend(str(weights.path), device=self._device, fp16=half, verbose=False)
+        except Exception as error:  # Ultralytics raises whatever the format's own library raises
+            raise WeightsError(f"{weights.path}: cannot be loaded: {_first_line(error)}") from None
+        self._half = half
+
+    def run(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        torch = self._torch
+        batch = np.ascontiguousarray(np.stack(images)[..., ::-1].transpose(0, 3, 1, 2))
+        tensor = torch.from_numpy(batch).to(self._device)
+        tensor = (tensor.half() if self._half else tensor.float()) / 255
+        with torch.inference_mode():
+            output = self._net(tensor)
+        output = output[0] if isinstance(output, (list, tuple)) else output
+        return list(output.float().cpu().numpy())
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
