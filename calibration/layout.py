@@ -186,7 +186,8 @@ class StoreLayout(_Model):
                 for slot in shelf.slots:
                     if slot.end_m > gondola.width_m + 1e-6:
                         raise ValueError(
-                            f"slot {slot.id}: end_m {slot.end_m} is beyond gondola {gondola.id}'s width {gondola.width_m}"
+                            f"slot {slot.id}: end_m {slot.end_m} is beyond the width {gondola.width_m} of "
+                            f"gondola {gondola.id}"
                         )
         if not Polygon(self.floor_m).is_valid:
             raise ValueError("floor_m: the polygon crosses itself")

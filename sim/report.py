@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Scores as tables for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from calibration.catalogue import Catalogue
+from sim.score import Counts, Score
+
+
+def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
+    """Every receipt line beside the truth, then the figures."""
+    table = Table(title=f"Receipts beside the truth: {score.recording_id}", title_justify="left")
+    table.add_column("shopper")
+    table.add_column("product", overflow="fold")
+    for column in ("taken", "billed", "held"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for visit in score.visits:
+        gtins = sorted({*visit.truth, *visit.billed, *visit.held})
+        for i, gtin in enumerate(gtins):
+            taken, billed, held = visit.truth.get(gtin, 0), visit.billed.get(gtin, 0), visit.held.get(gtin, 0)
+            verdict = "[green]right" if taken == billed and not held else "[yellow]for review" if held else "[red]wrong"
+            name = catalogue.by_gtin[gtin].name if gtin in catalogue.by_gtin else gtin
+            table.add_row(visit.shopper_id if not i else "", name, str(taken), str(billed), str(held), verdict)
+        if not gtins:
+            verdict = "[green]right" if visit.has_receipt else "[red]no receipt"
+            table.add_row(visit.shopper_id, "(nothing)", "0", "0", "0", verdict)
+        table.add_section()
+    console.print(table)
+    console.print(figures_table([score]))
+
+
+def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
+    """One row a recording and, for several, one for all."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("recording")
+    for column in ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "found"):
+        table.add_column(column, justify="right")
+    for score in scores:
+        table.add_row(score.recording_id, *_cells([score]))
+    if len(scores) > 1:
+        table.add_section()
+        table.add_row("all", *_cells(scores))
+    return table
+
+
+def _cells(scores: Sequence[Score]) -> list[str]:
+    visits = [v for s in scores for v in s.visits]
+    items = sum((s.items for s in scores), Counts())
+    picks = sum((s.picks for s in scores), Counts())
+    put_backs = sum((s.put_backs for s in scores), Counts())
+    found = [s.detection_recall for s in scores if s.detection_recall is not None]
+
+    def mean(values: Sequence[float]) -> str:
+        return f"{sum(values) / len(values):.3f}" if values else "-"
+
+    def share(counts: Counts) -> str:
+        return f"{counts.f1:.3f}" if counts != Counts() else "-"
+
+    return [
+        f"{sum(v.exact for v in visits)}/{len(visits)}",
+        str(sum(bool(v.held) for v in visits)),
+        f"{items.precision:.3f} / {items.recall:.3f} / {items.f1:.3f}",
+        share(picks),
+        share(put_backs),
+        mean([s.tracking.idf1 for s in scores]),
+        mean([s.tracking.mota for s in scores]),
+        mean([s.tracking.hota for s in scores]),
+        mean(found),
+    ]

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Compare what a run found with what really happened. The only reader of a recording's `truth/` beside training.
+
+The keys of `Score.as_dict()` are documented in docs/scoring.md and stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from shapely import contains_xy
+
+from calibration.layout import StoreLayout, load_layout
+from pipeline.errors import RecordingError
+from sim.tracking_score import Positions, TrackingScore, score_tracks
+
+EVENT_WINDOW_NS = 2_000_000_000
+"""A found event belongs to a true one of the same kind and product that is at most this far away in time."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, false positives, false negatives; shares of nothing are 1."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.right + other.right, self.wrong + other.wrong, self.missed + other.missed)
+
+    @property
+    def precision(self) -> float:
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+
+    @property
+    def f1(self) -> float:
+        total = 2 * self.right + self.wrong + self.missed
+        return 2 * self.right / total if total else 1.0
+
+    def as_dict(self) -> dict:
+        return asdict(self) | {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+
+@dataclass(frozen=True)
+class VisitScore:
+    """One shopper's receipt beside the truth; GTIN -> units."""
+
+    shopper_id: str
+    truth: dict[str, int]
+    billed: dict[str, int]
+    held: dict[str, int]
+    has_receipt: bool
+    seconds_to_receipt: float | None
+
+    @property
+    def items(self) -> Counts:
+        right = sum((Counter(self.truth) & Counter(self.billed)).values())
+        return Counts(right, sum(self.billed.values()) - right, sum(self.truth.values()) - right)
+
+    @property
+    def exact(self) -> bool:
+        """Billed is what was taken, and nothing was left open for a person to decide."""
+        return self.has_receipt and self.truth == self.billed and not self.held
+
+
+@dataclass(frozen=True)
+class Score:
+    recording_id: str
+    visits: tuple[VisitScore, ...]
+    receipts_without_visit: int
+    picks: Counts
+    put_backs: Counts
+    tracking: TrackingScore
+    detection_recall: float | None
+
+    @property
+    def items(self) -> Counts:
+        return sum((v.items for v in self.visits), Counts())
+
+    def as_dict(self) -> dict:
+        return {
+            "recording_id": self.recording_id,
+            "items": self.items.as_dict(),
+            "receipts": {
+                "visits": len(self.visits),
+                "exact": sum(v.exact for v in self.visits),
+                "held": sum(bool(v.held) for v in self.visits),
+                "missing": sum(not v.has_receipt for v in self.visits),
+                "without_visit": self.receipts_without_visit,
+            },
+            "picks": self.picks.as_dict(),
+            "put_backs": self.put_backs.as_dict(),
+            "floor": asdict(self.tracking),
+            "detection_recall": self.detection_recall,
+            "visits": [asdict(v) | {"exact": v.exact} for v in self.visits],
+        }
+
+
+def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
+    """Score the folder that `walkout run` wrote against a recording that has `truth/`.
+
+    Raises `RecordingError` when either folder lacks a file.
+    """
+    recording, run = Path(recording), Path(run)
+    manifest = _read_json(recording / "manifest.json")
+    layout = load_layout(recording / "layout.yaml")
+    truth_visits = _read_json(recording / "truth" / "receipts.json")["visits"]
+    receipts = _read_json(run / "receipts.json")["receipts"]
+    visits, without = _score_visits(truth_visits, receipts)
+    found = [e for e in _read_lines(run / "events.jsonl") if e["type"] == "shelf-event"]
+    truth_events = _read_lines(recording / "truth" / "events.jsonl")
+    truth_xy = _read_positions(recording / "truth" / "people.csv", "person")
+    track_xy = _read_positions(run / "tracks.csv", "track")
+    at_run_times = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy), layout)
+    return Score(
+        recording_id=manifest["recording_id"],
+        visits=visits,
+        receipts_without_visit=without,
+        picks=_score_events(truth_events, found, "pick"),
+        put_backs=_score_events(truth_events, found, "put_back"),
+        tracking=score_tracks(at_run_times, track_xy, gate_m),
+        detection_recall=_detection_recall(recording, run),
+    )
+
+
+def _score_visits(truth_visits: list[dict], receipts: list[dict]) -> tuple[tuple[VisitScore, ...], int]:
+    """The newest version of a shopper's n-th receipt belongs to the shopper's n-th visit."""
+    newest: dict[str, dict] = {}
+    for receipt in receipts:
+        known = newest.get(receipt["receipt_id"])
+        if known is None or receipt["version"] > known["version"]:
+            newest[receipt["receipt_id"]] = receipt
+    left = sorted(newest.values(), key=lambda r: r["entered_at_ns"])
+    visits = []
+    for truth in sorted(truth_visits, key=lambda v: v["entered_at_ns"]):
+        mine = next((r for r in left if r["shopper_id"] == truth["shopper_id"]), None)
+        if mine is not None:
+            left.remove(mine)
+        billed, held = Counter(), Counter()
+        for line in mine["lines"] if mine else ():
+            (billed if line["status"] == "billed" else held)[line["gtin"]] += line["quantity"]
+        delay = None
+        if mine and truth["left_at_ns"]:
+            delay = (mine["at_ns"] - truth["left_at_ns"]) / 1e9
+        wanted = {gtin: n for gtin, n in truth["items"].items() if n}
+        visits.append(VisitScore(truth["shopper_id"], wanted, dict(billed), dict(held), mine is not None, delay))
+    return tuple(visits), len(left)
+
+
+def _score_events(truth: Iterable[dict], found: Iterable[dict], kind: str) -> Counts:
+    """Pair found with true events of one kind by product and time, so that the sum of time differences is least."""
+    true = [(e["gtin"], e["at_ns"]) for e in truth if e["event"] == kind for _ in range(e["quantity"])]
+    seen = [
+        (e["products"][0]["value"], (e["t0_ns"] + e["t1_ns"]) // 2)
+        for e in found
+        if e["kind"] == kind
+        for _ in range(int(e["quantities"][0]["value"]))
+    ]
+    if not true or not seen:
+        return Counts(0, len(seen), len(true))
+    gap = np.array([[abs(a - b) if g == h else np.inf for h, b in seen] for g, a in true])
+    possible = gap <= EVENT_WINDOW_NS
+    cost = np.where(possible, gap / EVENT_WINDOW_NS, 1e6)
+    rows, columns = linear_sum_assignment(cost)
+    right = int(possible[rows, columns].sum())
+    return Counts(right, len(seen) - right, len(true) - right)
+
+
+def truth_at(truth: Positions, instants: Iterable[int], layout: StoreLayout) -> Positions:
+    """Where the people inside the shop are at the given instants, interpolated between the truth's rows."""
+    series: dict[str, list[tuple[int, float, float]]] = {}
+    for at_ns, (names, xy) in truth.items():
+        for name, (x, y) in zip(names, xy, strict=True):
+            series.setdefault(name, []).append((at_ns, x, y))
+    instants = np.array(list(instants), np.int64)
+    here: dict[int, tuple[list[str], list]] = {int(t): ([], []) for t in instants}
+    for name, rows in sorted(series.items()):
+        table = np.array(sorted(rows), dtype=object)
+        times = table[:, 0].astype(np.int64)
+        x = np.interp(instants, times, table[:, 1].astype(float))
+        y = np.interp(instants, times, table[:, 2].astype(float))
+        inside = (instants >= times[0]) & (instants <= times[-1]) & contains_xy(layout.floor, x, y)
+        for t, px, py in zip(instants[inside], x[inside], y[inside], strict=True):
+            here[int(t)][0].append(name)
+            here[int(t)][1].append((px, py))
+    return {t: (names, np.reshape(np.array(xy, float), (-1, 2))) for t, (names, xy) in here.items()}
+
+
+def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5, iou: float = 0.5) -> float | None:
+    """Share of the people at least half visible that a detection covers, over the pictures the network looked at."""
+    path = run / "detections.npz"
+    if not path.exists():
+        return None
+    with np.load(recording / "truth" / "boxes.npz", allow_pickle=False) as file:
+        truth = dict(file)
+    with np.load(path, allow_pickle=False) as file:
+        found = dict(file)
+    manifest = _read_json(recording / "manifest.json")
+    file_of = {c["id"]: recording / c["file"] for c in manifest["cameras"]}
+    hits = total = 0
+    for index, camera in enumerate(truth["cameras"]):
+        if f"{camera}.looked_ns" not in found:
+            continue
+        looked, at_ns = found[f"{camera}.looked_ns"], found[f"{camera}.at_ns"]
+        captured = _capture_times(file_of[str(camera)], manifest["start_ns"])
+        mine = np.flatnonzero((truth["camera"] == index) & (truth["visible"] >= visible_at_least))
+        when = captured[truth["frame"][mine]]
+        for instant in np.intersect1d(when, looked):
+            want = truth["xyxy_px"][mine[when == instant]]
+            got = found[f"{camera}.xyxy_px"][at_ns == instant]
+            total += len(want)
+            if len(got):
+                overlap = box_iou(want, got)
+                rows, columns = linear_sum_assignment(-overlap)
+                hits += int((overlap[rows, columns] >= iou).sum())
+    return hits / total if total else None
+
+
+def _capture_times(video: Path, start_ns: int) -> np.ndarray:
+    """int64 (frames,): when each picture of a recorded video was taken, as its stamps say."""
+    import av
+
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stamps = sorted(p.pts for p in container.demux(stream) if p.pts is not None)
+        return np.array([start_ns + round(pts * stream.time_base * 1_000_000_000) for pts in stamps], np.int64)
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (N, 4) and (M, 4), x1 y1 x2 y2: float (N, M)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
+    return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
+
+
+def _read_positions(path: Path, name_column: str) -> Positions:
+    rows: dict[int, tuple[list[str], list]] = {}
+    with _open(path) as file:
+        for row in csv.DictReader(file):
+            names, xy = rows.setdefault(int(row["at_ns"]), ([], []))
+            names.append(row[name_column])
+            xy.append((float(row["x_m"]), float(row["y_m"])))
+    return {t: (names, np.array(xy)) for t, (names, xy) in rows.items()}
+
+
+def _read_lines(path: Path) -> list[dict]:
+    with _open(path) as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def _read_json(path: Path) -> dict:
+    with _open(path) as file:
+        return json.load(file)
+
+
+def _open(path: Path):
+    try:
+        return path.open(encoding="utf-8")
+    except FileNotFoundError:
+        what = "a scored recording needs its truth" if "truth" in path.parts else "is it complete?"
+        raise RecordingError(f"{path}: no such file; {what}") from None
