@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,8 +71,12 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """What stands still. `atlas`: uint8 (H, W, 3) BGR; its texel at uv (0, 0) is white."""
+    """What stands still. `atlas`: uint8 (H, W, 3) BGR; its texel at uv (0, 0) is white.
+
+    `keyed`: what stands still but may be replaced cheaply later, such as the content of a shelf slot by its slot id.
+    """
 
     static: tuple[Mesh, ...]
     atlas: np.ndarray
     light: Light = field(default_factory=Light)
+    keyed: Mapping[Hashable, Mesh] = field(default_factory=dict)
