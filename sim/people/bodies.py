@@ -85,26 +85,31 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _coefficients(shape: BodyShape, height: float, detail: str) -> np.ndarray:
-    """Blend-shape coefficients (K,) with the model's height parameter at ``height``."""
-    import torch
-    from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
+    """Blend-shape coefficients (K,) with the model's height parameter at ``height``.
 
-    values = {
-        "gender": shape.gender,
-        "age": float(np.interp(shape.age_years, _AGE_YEARS, _AGE_MODEL)),
-        "muscle": shape.muscle,
-        "weight": shape.weight,
-        "height": height,
-        "proportions": shape.proportions,
-        "african": shape.ancestry[0],
-        "asian": shape.ancestry[1],
-        "caucasian": shape.ancestry[2],
-    }
-    parameters = torch.tensor([list(values.values())], dtype=torch.float64)
-    mask = torch.as_tensor(body_assets(detail).mask, dtype=torch.float64)
-    anchors = make_phenotype_anchors(torch.float64)
-    weights = phenotype_blendshape_weights(parameters, list(values), anchors, mask, extrapolate=False)
-    return weights[0].numpy().astype(np.float32)
+    The product rule of ``anny.models.phenotype.phenotype_blendshape_weights``, without importing torch: torch
+    loaded after Panda3D has opened Mesa's GL brings the process down.
+    """
+    ancestry = np.array(shape.ancestry) / sum(shape.ancestry)
+    age = float(np.interp(shape.age_years, _AGE_YEARS, _AGE_MODEL))
+    variations = [
+        ancestry,
+        _hats(shape.gender, np.linspace(0, 1, 2)),
+        _hats(age, np.linspace(-1 / 3, 1, 5)),
+        _hats(shape.muscle, np.linspace(0, 1, 3)),
+        _hats(shape.weight, np.linspace(0, 1, 3)),
+        _hats(height, np.linspace(0, 1, 2)),
+        _hats(shape.proportions, np.linspace(0, 1, 2)),
+        _hats(0.5, np.linspace(0, 1, 3)),  # cup size
+        _hats(0.5, np.linspace(0, 1, 3)),  # firmness
+    ]
+    mask = body_assets(detail).mask
+    return np.prod(np.concatenate(variations) * mask + (1 - mask), axis=1).astype(np.float32)
+
+
+def _hats(value: float, anchors: np.ndarray) -> np.ndarray:
+    """Weights of linear interpolation between anchors, clamped to their range."""
+    return np.array([np.interp(value, anchors, row) for row in np.eye(len(anchors))])
 
 
 def _height(assets: BodyAssets, c: np.ndarray) -> float:
