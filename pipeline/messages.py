@@ -206,11 +206,19 @@ class ShelfEvent(_Event):
 
 
 class VisitClosed(_Event):
-    """The visit's last track crossed the exit line; every event of the visit up to here has been published."""
+    """The visit's last track crossed the exit line; every event of the visit up to here has been published.
+
+    Topics keep no order among each other, so the closing names what belongs to it: a bill is worked out from the
+    closing and exactly the events that it names, in whatever order they are read.
+    """
 
     type: Literal["visit-closed"] = "visit-closed"
     visit_id: str
     gate_id: str
+    event_ids: tuple[str, ...] = Field(
+        description="the visit's opening and bindings, the shelf events with one of its tracks among the persons, and "
+        "the bindings of those events' other persons"
+    )
 
 
 class ReceiptLine(BaseModel):
@@ -239,6 +247,17 @@ class TaxLine(BaseModel):
     tax_minor: int
 
 
+class ReviewNote(BaseModel):
+    """Something a person should look at that is no line of the bill, e.g. a put-back of what nobody was seen to take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str
+    gtin: str | None = None
+    quantity: int = Field(default=0, ge=0)
+    event_ids: tuple[str, ...] = ()
+
+
 class ReceiptIssued(_Event):
     """The bill of one visit. Held lines are listed and not charged until someone has looked."""
 
@@ -252,13 +271,12 @@ class ReceiptIssued(_Event):
     total_minor: int = Field(ge=0)
     taxes: tuple[TaxLine, ...]
     held_for_review: bool
+    notes: tuple[ReviewNote, ...] = ()
     entered_at_ns: int
     left_at_ns: int
 
 
-Event = Annotated[
-    VisitOpened | TrackBound | ShelfEvent | VisitClosed | ReceiptIssued, Field(discriminator="type")
-]
+Event = Annotated[VisitOpened | TrackBound | ShelfEvent | VisitClosed | ReceiptIssued, Field(discriminator="type")]
 
 TOPIC_OF = {
     "visit-opened": "walkout.visits",
