@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The command `walkout`. The user's mistakes end in one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from models.cli import app as models_app
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import WalkoutError
+from sim.cli import app as sim_app
+from sim.cli import demo, score
+
+app = typer.Typer(
+    name="walkout",
+    help="Shops without a checkout: cameras see who took what, and each visit is billed at the exit.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+layout_app = typer.Typer(help="Look at a store's layout before anything is mounted.", no_args_is_help=True)
+app.add_typer(layout_app, name="layout")
+app.add_typer(sim_app, name="sim")
+app.add_typer(models_app, name="models")
+app.command()(demo)
+app.command()(score)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; made if it is not there.")]
+Log = Annotated[
+    str | None,
+    typer.Option("--log", help="Event log: sqlite:///FILE or kafka://HOST:PORT. Default: an embedded one in OUT."),
+]
+PersonWeights = Annotated[
+    str | None,
+    typer.Option("--person-weights", help="A name in `walkout models list`, a path, or any Ultralytics pose model."),
+]
+ProductWeights = Annotated[
+    str | None,
+    typer.Option("--product-weights", help="The same for products; 'none' where cameras cannot see products."),
+]
+
+
+@app.command()
+def run(
+    source: Annotated[Path, typer.Argument(metavar="REC_OR_STORE", help="A recording, or a store's folder.")],
+    out: Out,
+    log: Log = None,
+    person_weights: PersonWeights = None,
+    product_weights: ProductWeights = None,
+    video: Annotated[bool, typer.Option(help="Write the annotated mosaic video.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Run the whole path on a recording or on a store's live cameras: receipts, events, tracks, pictures."""
+    from pipeline import runtime
+
+    summary = runtime.run(
+        source,
+        out,
+        log_url=log,
+        person_weights=person_weights,
+        product_weights=product_weights,
+        video=video,
+        progress=progress,
+    )
+    console = Console()
+    print_receipts(out, console)
+    console.print(
+        f"{summary.camera_frames} camera-frames in {summary.wall_s:.1f} s: "
+        f"{summary.camera_frames_per_s:.0f} a second, {summary.realtime_factor:.2f} of real time"
+    )
+    for path in sorted(out.iterdir()):
+        if path.suffix in {".mp4", ".png", ".json", ".jsonl", ".csv"}:
+            console.print(f"  {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(metavar="REC")],
+    against: Annotated[Path, typer.Option("--against", help="An earlier run of the same recording.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep the new run here.")] = None,
+    person_weights: PersonWeights = None,
+    product_weights: ProductWeights = None,
+) -> None:
+    """Run a recording again on today's build and show what differs; exit code 1 when something does."""
+    from pipeline import runtime
+
+    difference = runtime.replay(
+        recording, against, out_dir=out, person_weights=person_weights, product_weights=product_weights
+    )
+    Console().print(difference.text(), highlight=False, markup=False)
+    if difference:
+        raise typer.Exit(1)
+
+
+@layout_app.command("check")
+def layout_check(
+    path: Annotated[Path, typer.Argument(metavar="LAYOUT", help="A layout file, or a folder with layout.yaml.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
+) -> None:
+    """Check a layout, and say for every shelf which cameras see it and how sharply."""
+    from dataclasses import asdict
+
+    from calibration.check import check_layout
+
+    from calibration.layout import load_layout
+
+    check = check_layout(load_layout(path / "layout.yaml" if path.is_dir() else path))
+    if as_json:
+        print(json.dumps(asdict(check), indent=1, default=str))
+        return
+    console = Console()
+    table = Table(title="Pixels per centimetre on every shelf, best camera first", title_justify="left")
+    for column in ("gondola", "shelf", "cameras"):
+        table.add_column(column)
+    for face in check.faces:
+        seen = ", ".join(f"{s.camera_id} {s.px_per_cm:.1f}" for s in face.cameras)
+        table.add_row(face.gondola_id, face.shelf_id or "", seen or "[red]no camera[/red]")
+    console.print(table)
+    for line in check.notes:
+        console.print(line)
+
+
+@layout_app.command("fit")
+def layout_fit(
+    clicked: Annotated[Path, typer.Argument(metavar="CLICKED", help="YAML of points clicked in the pictures.")],
+    layout: Annotated[Path, typer.Option("--layout", help="Layout file whose cameras are replaced.")],
+) -> None:
+    """Find where cameras hang from points clicked in their pictures, and write them into a layout."""
+    from calibration.from_points import fit_file, replace_cameras
+
+    fit = fit_file(clicked)
+    layout.write_text(replace_cameras(layout.read_text(encoding="utf-8"), fit.cameras), encoding="utf-8")
+    console = Console()
+    worst = sorted(fit.residual_px.items(), key=lambda item: -item[1])
+    median = worst[len(worst) // 2][1]
+    console.print(f"{layout}: {len(fit.cameras)} cameras, {len(worst)} clicks, {median:.2f} px off in the median")
+    for (camera_id, point), off in worst[:5]:
+        console.print(f"  {off:5.1f} px  {camera_id} {point}")
+
+
+def print_receipts(out: Path, console: Console) -> None:
+    """The receipts of a run as a table."""
+    receipts = json.loads((out / "receipts.json").read_text(encoding="utf-8"))["receipts"]
+    table = Table(title="Receipts", title_justify="left")
+    table.add_column("shopper")
+    table.add_column("product")
+    for column in ("units", "each", "total"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for receipt in receipts:
+        for i, line in enumerate(receipt["lines"]):
+            table.add_row(
+                receipt["shopper_id"] if not i else "",
+                line["name"],
+                str(line["quantity"]),
+                money(line["unit_price_minor"], receipt["currency"]),
+                money(line["total_minor"], receipt["currency"]),
+                "[yellow]held: " + line["reason"] if line["status"] == "held" else "",
+            )
+        total = money(receipt["total_minor"], receipt["currency"])
+        table.add_row("" if receipt["lines"] else receipt["shopper_id"], "[bold]to pay", "", "", f"[bold]{total}", "")
+        table.add_section()
+    console.print(table if receipts else "No receipts: nobody left the shop.")
+
+
+def money(minor: int, currency: str) -> str:
+    """Minor units as text. Every currency walkout ships with has two decimals."""
+    return f"{minor // 100}.{minor % 100:02d} {currency}"
+
+
+def main() -> None:
+    try:
+        app()
+    except WalkoutError as error:
+        print(f"walkout: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`walkout sim ...`, `walkout score` and `walkout demo`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import WalkoutError
+
+app = typer.Typer(help="The simulated shop: record, look, import, and run the suite.", no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option("--seed", help="Another seed: other people, clothes, paths, products, light.")]
+Scenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="A shipped scenario's name or a YAML file.")]
+
+
+def _needs(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise WalkoutError(f"this command needs the {extra!r} extra: pip install 'walkout[{extra}]'")
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """The scenarios that are shipped."""
+    from sim.behaviour.scenario import SCENARIOS, load_scenario
+
+    for path in sorted(SCENARIOS.glob("*.yaml")):
+        Console().print(f"[bold]{path.stem:12}[/bold] {load_scenario(path).description}")
+
+
+@app.command()
+def record(
+    scenario: Scenario,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the recording; made anew.")],
+    seed: Seed = 0,
+) -> None:
+    """Record a scenario on video with all cameras, with gate taps and the truth."""
+    _needs("panda3d", "sim")
+    from sim.record import record as record_scenario
+
+    begin = time.perf_counter()
+    manifest = record_scenario(scenario, seed, out)
+    took = time.perf_counter() - begin
+    Console().print(
+        f"{out}: {manifest['duration_s']:.1f} s of {len(manifest['cameras'])} cameras in {took:.1f} s "
+        f"({manifest['duration_s'] / took:.2f} of real time)"
+    )
+
+
+@app.command()
+def preview(
+    scenario: Scenario,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the contact sheet and the film.")],
+    seed: Seed = 0,
+) -> None:
+    """A contact sheet and a short film of a scenario, to look at."""
+    _needs("panda3d", "sim")
+    from sim.preview import preview as preview_scenario
+
+    for path in preview_scenario(scenario, seed, out):
+        Console().print(str(path), soft_wrap=True)
+
+
+@app.command("import")
+def import_footage(
+    layout: Annotated[Path, typer.Argument(help="Folder with layout.yaml, catalogue.yaml and planogram.yaml.")],
+    videos: Annotated[list[str], typer.Argument(metavar="CAMERA=FILE...", help="One video file a camera.")],
+    out: Annotated[Path, typer.Option("--out", "-o")],
+    start: Annotated[str, typer.Option(help="When the videos begin, ISO 8601.")] = "2026-01-01T09:00:00+00:00",
+    tap: Annotated[
+        list[str] | None, typer.Option(help="SECONDS=SHOPPER: a pass shown that long after the start.")
+    ] = None,
+) -> None:
+    """Make a recording from plain video files and a layout."""
+    from sim.importer import import_videos
+
+    pairs = dict(_pair(v, "CAMERA=FILE") for v in videos)
+    taps = [(float(seconds), shopper) for seconds, shopper in (_pair(t, "SECONDS=SHOPPER") for t in tap or ())]
+    import_videos(layout, {camera: Path(file) for camera, file in pairs.items()}, out, start=start, taps=taps)
+    Console().print(f"{out}: {len(pairs)} cameras")
+
+
+@app.command()
+def suite(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Recordings and runs are kept here.")],
+    seeds: Annotated[str, typer.Option(help="FIRST-LAST or a comma-separated list.")] = "0-9",
+    keep_video: Annotated[bool, typer.Option(help="Keep the recordings' videos.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
+) -> None:
+    """Record, run and score scenarios with many seeds, and print the figures of this build."""
+    _needs("panda3d", "sim")
+    from pipeline import runtime
+    from sim.record import record as record_scenario
+    from sim.report import figures_table
+    from sim.suite import run_suite
+
+    console = Console(stderr=as_json)
+    scores = run_suite(
+        scenarios,
+        _seeds(seeds),
+        out,
+        record=lambda scenario, seed, folder: record_scenario(scenario, seed, folder),
+        run=lambda recording, folder: runtime.run(recording, folder, video=False),
+        keep_video=keep_video,
+        done=lambda s: console.print(
+            f"{s.recording_id}: {sum(v.exact for v in s.visits)}/{len(s.visits)} exact, item F1 {s.items.f1:.2f}"
+        ),
+    )
+    for scenario in scenarios:
+        mine = [s for s in scores if s.recording_id.startswith(f"{Path(scenario).stem}-s")]
+        console.print(figures_table(mine, title=scenario))
+    if len(scenarios) > 1:
+        console.print(figures_table(scores, title="all scenarios"))
+    if as_json:
+        print(json.dumps([s.as_dict() for s in scores], indent=1))
+
+
+def score(
+    recording: Annotated[Path, typer.Argument(metavar="REC", help="A recording with truth/.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What `walkout run` wrote for it.")],
+    gate_m: Annotated[float, typer.Option("--gate", help="A track further away than this is a miss, metres.")] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
+) -> None:
+    """Compare a run with the truth of its recording."""
+    _needs("trackeval", "score")
+    from calibration.catalogue import load_catalogue
+    from sim.report import print_score
+    from sim.score import score_run
+
+    result = score_run(recording, run, gate_m)
+    if as_json:
+        print(json.dumps(result.as_dict(), indent=1))
+    else:
+        print_score(result, load_catalogue(recording / "catalogue.yaml"), Console())
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording and the run.")] = Path("runs/demo"),
+    scenario: Annotated[str, typer.Option(help="Which visit to play.")] = "ac-14",
+    seed: Seed = 0,
+) -> None:
+    """Record a visit in the simulated shop, run the pipeline on the videos, and compare the receipts with the truth."""
+    _needs("panda3d", "sim")
+    import shutil
+
+    from pipeline import runtime
+    from sim.record import record as record_scenario
+
+    console = Console()
+    recording, run = out / "recording", out / "run"
+    for folder in (recording, run):
+        shutil.rmtree(folder, ignore_errors=True)
+    console.rule("1. The simulated shop is recorded")
+    manifest = record_scenario(scenario, seed, recording)
+    console.rule("2. The pipeline runs on the videos")
+    summary = runtime.run(recording, run)
+    console.print(
+        f"{len(manifest['cameras'])} cameras, {summary.camera_frames} camera-frames, "
+        f"{summary.camera_frames_per_s:.0f} a second ({summary.realtime_factor:.2f} of real time)"
+    )
+    console.rule("3. Receipts beside the truth")
+    score(recording, run)
+    console.rule("4. Look")
+    for what, path in (
+        ("annotated video", run / "mosaic.mp4"),
+        ("floor plan", run / "floorplan.png"),
+        ("receipts", run / "receipts.json"),
+        ("events", run / "events.jsonl"),
+        ("the cameras' videos", recording / "video"),
+    ):
+        console.print(f"  {what:20} {path}", highlight=False, soft_wrap=True)
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    left, found, right = text.partition("=")
+    if not found or not left or not right:
+        raise WalkoutError(f"expected {form}, got {text!r}")
+    return left, right
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        if "-" in text:
+            first, last = text.split("-")
+            return list(range(int(first), int(last) + 1))
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise WalkoutError(f"--seeds: expected FIRST-LAST or a comma-separated list, got {text!r}") from None
