@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Walking: along a path with a smooth speed, giving way to others and going round those who stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sim.behaviour.body import DT_S, Body
+
+_ACCELERATION = 1.9
+_DECELERATION = 1.7
+_AHEAD_M = 0.26
+_CLOSEST_M = 0.46
+"""Middles of two people are never nearer than this."""
+_PATIENCE_S = 0.5
+
+
+class Walker:
+    """The walking part of a shopper. `goal_m`: (2,) where they are going to stand, for others to keep clear of."""
+
+    def __init__(self, world, body: Body) -> None:
+        self.world, self.body = world, body
+        self.goal_m = body.xy.copy()
+        self.walk_m_s = 1.2
+
+    def stand(self, heading_rad: float | None = None) -> None:
+        """One step on the spot."""
+        self.body.speed = max(0.0, self.body.speed - 4 * DT_S)
+        if heading_rad is None:
+            self.body.rest_turn()
+        else:
+            self.body.turn_towards(heading_rad)
+
+    def walk_to(
+        self,
+        goal_m: np.ndarray,
+        heading_rad: float | None = None,
+        *,
+        pass_by_m: float = 0.015,
+        stop: bool = True,
+        look: np.ndarray | None = None,
+    ) -> Iterator[None]:
+        """Walk to a point and turn to a heading there.
+
+        Args:
+            pass_by_m: how near is near enough. stop: slow down towards the end. look: world point that the eyes go
+                to on the last metre.
+        """
+        body, space = self.body, self.world.space
+        self.goal_m = space.nearest(goal_m)
+        path, along, blocked_s = self._plan(()), 0.0, 0.0
+        while True:
+            left = _length(path) - along
+            if look is not None and left < 1.0:
+                body.look_goal = look
+            near_end = heading_rad is not None and left < 0.22
+            if left <= pass_by_m or (left < 0.05 and body.speed < 0.02):
+                break
+            aim = _at(path, along + _AHEAD_M)
+            direction = aim - body.xy
+            direction /= max(float(np.hypot(*direction)), 1e-9)
+            walk_heading = float(np.arctan2(direction[1], direction[0]))
+            error = body.turn_towards(heading_rad if near_end else walk_heading)
+            facing = 1.0 if near_end else float(np.clip((np.cos(error) - 0.2) / 0.7, 0.08, 1.0))
+            wanted = self.walk_m_s * facing
+            if stop:
+                wanted = min(wanted, np.sqrt(2 * _DECELERATION * max(left - 0.01, 0.0)) + 0.03)
+            free = self._room_ahead(direction)
+            wanted *= free
+            change = np.clip(wanted - body.speed, -3.5 * DT_S, _ACCELERATION * DT_S)
+            body.speed = max(0.0, body.speed + float(change))
+            there = self._kept_apart(direction * min(body.speed * DT_S, left))
+            if not space.contains(there):
+                there = space.nearest(there)
+            body.speed = min(body.speed, float(np.hypot(*(there - body.xy))) / DT_S + 0.1)
+            body.xy = there
+            along = _nearest_along(path, body.xy, along)
+            blocked_s = blocked_s + DT_S if body.speed < 0.12 and facing > 0.5 and left > 0.15 else 0.0
+            if blocked_s > _PATIENCE_S:
+                path, along, blocked_s = self._plan([o.body.xy for o in self.world.others(self)]), 0.0, 0.0
+            yield
+        self.goal_m = body.xy.copy()
+        while heading_rad is not None:
+            self.stand(heading_rad)
+            error = (heading_rad - body.heading + np.pi) % (2 * np.pi) - np.pi
+            yield
+            if abs(error) < np.radians(4):
+                return
+
+    def _plan(self, avoid) -> np.ndarray:
+        standing = [o.body.xy for o in self.world.others(self) if o.body.speed < 0.2]
+        for others in ([*avoid] or standing, standing, ()):
+            path = self.world.space.path(self.body.xy, self.goal_m, others)
+            if path is not None:
+                return path
+        return np.array([self.body.xy, self.goal_m])
+
+    def _room_ahead(self, direction: np.ndarray) -> float:
+        """0..1: how much of the wanted speed the people in front leave."""
+        room = 1.0
+        for other in self.world.others(self):
+            gap = other.body.xy - self.body.xy
+            distance = float(np.hypot(*gap))
+            ahead = float(gap @ direction)
+            beside = abs(float(gap[0] * direction[1] - gap[1] * direction[0]))
+            if ahead > 0.4 * distance and beside < 0.5 and distance < 1.0:
+                room = min(room, float(np.clip((distance - 0.52) / 0.4, 0.0, 1.0)))
+        return room
+
+    def _kept_apart(self, step: np.ndarray) -> np.ndarray:
+        """Where a step (2,) leads if it slides along the space that others take up."""
+        there = self.body.xy + step
+        for other in self.world.others(self):
+            gap = there - other.body.xy
+            distance = float(np.hypot(*gap))
+            closest = min(_CLOSEST_M, float(np.hypot(*(self.body.xy - other.body.xy))))
+            if 0 < distance < closest:
+                there = other.body.xy + gap / distance * closest
+        return there
+
+
+def _length(path: np.ndarray) -> float:
+    return float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+
+
+def _at(path: np.ndarray, along_m: float) -> np.ndarray:
+    """The point (2,) of a path at a length from its start."""
+    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    return np.array([np.interp(along_m, lengths, path[:, 0]), np.interp(along_m, lengths, path[:, 1])])
+
+
+def _nearest_along(path: np.ndarray, xy: np.ndarray, from_m: float) -> float:
+    """Length along the path of its point nearest to `xy`, not before `from_m` and not far after it."""
+    candidates = from_m + np.linspace(0.0, 0.12, 13)
+    points = np.array([_at(path, c) for c in candidates])
+    return float(candidates[((points - xy) ** 2).sum(-1).argmin()])
