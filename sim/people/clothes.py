@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Dressing a rest body: every face belongs to skin, hair or a garment, garments stand off the skin.
+"""Dressing a rest body: the mesh is cut along hems and necklines, and garments stand off the skin.
 
-The mesh is cut between garments (vertices on a seam are doubled, one for each side), so colours stop sharply at a
-hem and a shirt hangs over the trousers. The cut depends only on the outfit, never on the outfit phase: a jacket
-that comes off changes places and colours, not the faces.
+Vertices on a seam are doubled and joined by a little wall, so colours stop sharply at a hem and a shirt hangs over
+the trousers. The cuts depend only on the outfit, never on the outfit phase: a jacket that comes off changes places
+and colours, not the faces.
 """
 
 from __future__ import annotations
@@ -12,26 +12,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.people import cutting
 from sim.people.assets import body_assets
 from sim.people.bodies import RestBody, vertex_normals
 from sim.people.patterns import paint
-from sim.people.regions import Regions, regions
+from sim.people.regions import COLUMN, FIELDS, regions
 from sim.people.state import Garment, Outfit
 
 SOLE_M = 0.022
+"""How much shoes raise a body."""
 
 SKIN, HAIR, TOP, BOTTOM, SHOES, JACKET, EYES, LIPS, BROWS = range(9)
+_PARTS = 16
+_HAIRLINE_X = (-1.0, -0.45, -0.15, 0.08, 0.22, 0.45, 0.75)
+_HAIRLINE_Z = (-0.62, -0.60, -0.40, -0.02, 0.30, 0.52, 0.60)
+_LONG_HAIRLINE_Z = (-1.30, -1.25, -1.00, -0.30, 0.30, 0.52, 0.60)
 
 
 @dataclass(frozen=True)
 class Dressed:
-    """A dressed rest body in one outfit phase; standing on its soles at z = 0.
+    """A dressed rest body in one outfit phase, standing on its soles at z = 0.
 
     Attributes:
-        vertices_m, normals, colours: (V, 3).
-        weights: (V, J).
+        vertices_m, normals, colours: (V, 3) float32.
+        weights: (V, J) float32.
         faces: (F, 3) int32.
-        lift_m: how much the barefoot body was raised by its soles.
     """
 
     vertices_m: np.ndarray
@@ -39,148 +44,183 @@ class Dressed:
     colours: np.ndarray
     weights: np.ndarray
     faces: np.ndarray
-    lift_m: float
+
+
+class Cloth:
+    """Region coordinates of points by name, for the rules below."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        return self.rows[:, COLUMN[name]]
+
+    @property
+    def trunk(self) -> np.ndarray:
+        return (self.on_arm < 0.5) & (self.on_head < 0.75)
 
 
 def dress(body: RestBody, outfit: Outfit, phase: int, detail: str = "low", seed: int = 0) -> Dressed:
-    """Put an outfit on a body; ``phase`` 1 is without the jacket."""
-    assets, where = body_assets(detail), regions(detail)
-    with_jacket = _parts(where, outfit, jacket=True)
-    without = _parts(where, outfit, jacket=False)
-    worn = with_jacket if phase == 0 else without
+    """Put an outfit on a body; phase 1 is without the jacket."""
+    assets = body_assets(detail)
+    n = len(FIELDS)
+    normals = vertex_normals(body.vertices_m, assets.faces)
+    rows = np.concatenate([regions(detail), body.vertices_m, normals, assets.weights], axis=1)
     faces = assets.faces
-    # One label a face: that of its most outward corner; what two phases show differs, so both cut.
-    face_part = _face_parts(worn, faces)
-    cut = _face_parts(with_jacket, faces) * 16 + _face_parts(without, faces)
-    keys = faces.astype(np.int64) * 256 + cut[:, None]
-    unique, first, inverse = np.unique(keys.ravel(), return_index=True, return_inverse=True)
-    source = unique // 256
-    part = np.repeat(face_part, 3)[first]
-    new_faces = inverse.reshape(-1, 3).astype(np.int32)
+    for rule in _cuts(outfit):
+        level, only = rule(Cloth(rows[:, :n]))
+        rows, faces = cutting.cut(rows, faces, level, None if only is None else only[faces].any(1))
+    centre = Cloth(rows[faces, :n].mean(1))
+    with_jacket, without = (_parts(centre, outfit, jacket) for jacket in (True, False))
+    source, side, apart, walls = cutting.take_apart(faces, with_jacket * _PARTS + without)
+    part = side // _PARTS if phase == 0 else side % _PARTS
+    rows = rows[source]
+    where = Cloth(rows[:, :n])
 
-    normals = vertex_normals(body.vertices_m, faces)
-    vertices = body.vertices_m[source] + normals[source] * _thickness(where, outfit, part, source)[:, None]
-    vertices = _shape_shoes(vertices, part, where, source)
+    vertices = rows[:, n : n + 3] + rows[:, n + 3 : n + 6] * _thickness(where, outfit, part)[:, None]
+    sole = (part == SHOES) & (vertices[:, 2] < 0.024)
+    vertices[sole, 2] = -SOLE_M
     vertices[:, 2] += SOLE_M
-    # Shade smoothly over seams: normals come from the shape before the cut, clothes soften them.
-    smooth = vertex_normals(_merged(vertices, source, len(body.vertices_m)), faces)[source]
-    colours = _colours(where, outfit, part, source, body, seed)
+    whole = np.zeros((source.max() + 1, 3))
+    np.add.at(whole, source, vertices)
+    whole /= np.maximum(np.bincount(source), 1)[:, None]
+    smooth = vertex_normals(whole, source[apart])[source]
     return Dressed(
         vertices.astype(np.float32),
         smooth.astype(np.float32),
-        colours.astype(np.float32),
-        assets.weights[source],
-        new_faces,
-        SOLE_M,
+        _colours(where, outfit, part, rows[:, n : n + 3], seed).astype(np.float32),
+        np.ascontiguousarray(rows[:, n + 6 :], dtype=np.float32),
+        np.concatenate([apart, walls]).astype(np.int32),
     )
 
 
-def _merged(vertices: np.ndarray, source: np.ndarray, count: int) -> np.ndarray:
-    total = np.zeros((count, 3))
-    np.add.at(total, source, vertices)
-    return total / np.maximum(np.bincount(source, minlength=count), 1)[:, None]
+def _collar(garment: Garment) -> float:
+    return {"tshirt": 0.985, "tank": 0.90, "shirt": 1.06, "sweater": 1.02}.get(garment.kind, 1.0)
 
 
-def _parts(where: Regions, outfit: Outfit, jacket: bool) -> np.ndarray:
-    """The part (V,) each vertex would show."""
-    part = np.full(len(where.arm), SKIN)
-    trunk = (where.arm < 0) & (where.leg < 0) & (where.head < 0.5)
-    bottom = outfit.bottom
-    waist = 0.22
-    skirt = bottom.kind == "skirt"
-    reach = 0.06 + 0.94 * (0.25 if skirt else bottom.length)
-    part[(trunk & (where.torso < waist)) | ((where.leg >= -0.5) & (where.leg < reach))] = BOTTOM
-    part[(where.foot > 0.5) | (where.leg > (0.80 if outfit.shoes.kind == "boots" else 0.97))] = SHOES
-    top = outfit.top
-    neckline = 0.94 if top.kind in ("tshirt", "tank") else 0.99
-    hem = 0.06 if top.kind in ("tshirt", "sweater") else 0.12
-    chest = trunk & (where.torso > hem) & (where.torso < neckline)
-    sleeve = (where.arm > -0.6) & (where.arm < max(top.length, 0.02) * 1.0) & (where.arm != -1)
-    if top.kind == "tank":
-        sleeve &= where.arm < 0.02
-    part[chest | sleeve] = TOP
+def _hem(garment: Garment) -> float:
+    return {"tshirt": 0.02, "sweater": 0.04, "tank": 0.04, "coat": -0.65, "jacket": -0.02, "vest": 0.02}.get(
+        garment.kind, 0.10
+    )
+
+
+def _leg_end(garment: Garment) -> float:
+    """How far down the legs cloth is drawn on the body; a skirt's own mesh hides the rest."""
+    return 0.22 if garment.kind == "skirt" else max(garment.length, 0.15) * 0.98
+
+
+def _shoe_top(outfit: Outfit) -> float:
+    return 0.80 if outfit.shoes.kind == "boots" else 0.985
+
+
+def _opening_m(where: Cloth) -> np.ndarray:
+    """Half width of an open jacket's front."""
+    return 0.035 + 0.05 * np.clip(1 - where.torso, 0, 1)
+
+
+def _hair_level(where: Cloth, hair: Garment) -> np.ndarray:
+    """Above zero under hair, cap or hood."""
+    line = _LONG_HAIRLINE_Z if hair.kind in ("long", "hood") else _HAIRLINE_Z
+    return where.head_z - np.interp(where.head_x, _HAIRLINE_X, line)
+
+
+def _cuts(outfit: Outfit) -> list:
+    """Rules that give the level (V,) to cut along and where that cut counts (V,) or None for everywhere."""
+    top, bottom, jacket = outfit.top, outfit.bottom, outfit.jacket
+
+    def on_legs(w):
+        return w.on_leg > 0.02
+
+    def sleeve(length):
+        return lambda w: (w.arm - length, w.on_arm > 0.02)
+
+    def arm_hole(w):
+        return w.on_arm - 0.45, None
+
+    rules = [
+        lambda w: (w.leg - _shoe_top(outfit), on_legs(w)),
+        lambda w: (w.leg - _leg_end(bottom), on_legs(w)),
+        lambda w: (w.torso - _hem(top), w.on_arm < 0.5),
+        lambda w: (w.collar - _collar(top), w.on_arm < 0.9),
+        arm_hole if top.kind == "tank" else sleeve(top.length),
+    ]
+    if jacket is not None:
+        rules += [
+            lambda w: (w.torso - _hem(jacket), w.on_arm < 0.5),
+            lambda w: (w.collar - 1.05, w.on_arm < 0.9),
+            lambda w: (np.abs(w.lateral_m) - _opening_m(w), (w.on_arm < 0.5) & (w.forward_m > 0.0)),
+            arm_hole if jacket.kind == "vest" else sleeve(jacket.length),
+        ]
+    if outfit.hair.kind != "bald":
+        rules.append(lambda w: (_hair_level(w, outfit.hair), w.on_head > 0.3))
+    rules += [
+        lambda w: (0.0125 - w.eye_m, w.eye_m < 0.9),
+        lambda w: (0.0150 - w.brow_m, w.brow_m < 0.9),
+        lambda w: (0.0190 - w.lips_m, w.lips_m < 0.9),
+    ]
+    return rules
+
+
+def _parts(where: Cloth, outfit: Outfit, jacket: bool) -> np.ndarray:
+    """What each face shows, from its centre's coordinates."""
+    part = np.full(len(where.rows), SKIN)
+    top, bottom = outfit.top, outfit.bottom
+    legs = where.on_leg > 0.5
+    trunk = where.trunk
+    part[trunk & (where.leg < _leg_end(bottom)) & (where.torso < 0.3)] = BOTTOM
+    part[(where.leg > _shoe_top(outfit)) & legs] = SHOES
+    sleeves = (where.on_arm > 0.45) & (where.arm < top.length) if top.kind != "tank" else np.zeros(len(part), bool)
+    bodice = (where.on_arm < (0.45 if top.kind == "tank" else 0.5)) & (where.on_head < 0.98)
+    part[(bodice & (where.torso > _hem(top)) & (where.collar < _collar(top))) | sleeves] = TOP
     if jacket and outfit.jacket is not None:
         coat = outfit.jacket
-        long = coat.kind == "coat"
-        covered = trunk & (where.torso > (-0.6 if long else 0.0)) & (where.torso < 1.02)
-        # Open in front: a wedge from the neck down.
-        open_front = (np.abs(where.scalp[:, 1]) < 0.28 + 0.25 * np.clip(where.torso, 0, 1)) & (where.scalp[:, 0] > 0.1)
-        sleeve = (where.arm != -1) & (where.arm < coat.length)
-        part[(covered & ~open_front) | sleeve] = JACKET
-        if long:
-            part[(where.leg >= -0.5) & (where.leg < 0.36)] = JACKET
-    part[_hair(where, outfit.hair)] = HAIR
-    for name, label in (("eyes", EYES), ("brows", BROWS), ("lips", LIPS)):
-        part[where.face[name]] = label
+        front = (where.forward_m > 0.02) & (np.abs(where.lateral_m) < _opening_m(where))
+        arms = (where.on_arm > 0.45) & (where.arm < coat.length) & (coat.kind != "vest")
+        covered = (where.on_arm < 0.5) & (where.torso > _hem(coat)) & (where.collar < 1.05)
+        part[(covered & ~front) | arms] = JACKET
+    if outfit.hair.kind != "bald":
+        part[(where.on_head > 0.6) & (_hair_level(where, outfit.hair) > 0)] = HAIR
+    part[where.eye_m < 0.0125] = EYES
+    part[where.brow_m < 0.0150] = BROWS
+    part[where.lips_m < 0.0190] = LIPS
     return part
 
 
-def _hair(where: Regions, hair: Garment) -> np.ndarray:
-    """Vertices (V,) under hair or a cap."""
-    if hair.kind == "bald":
-        return np.zeros(len(where.head), bool)
-    x, y, z = where.scalp.T
-    on_head = where.head > 0.5
-    hairline = np.where(x > 0.25, 0.42 + 0.18 * np.clip(x, 0, 1), np.where(x > -0.15, -0.05 + 1.1 * (x + 0.15), -0.55))
-    if hair.kind in ("long", "hood"):
-        hairline = np.where(x > 0.25, hairline, np.where(x > 0.0, -0.3, -1.2))
-    return on_head & (z > hairline) & (x < 0.62)
-
-
-def _face_parts(part: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """The commonest label of a face's corners, the middle corner's where all three differ."""
-    a, b, c = part[faces].T
-    return np.where(b == c, b, np.where(a == c, a, np.where(a == b, a, np.maximum(a, np.maximum(b, c)))))
-
-
-def _thickness(where: Regions, outfit: Outfit, part: np.ndarray, source: np.ndarray) -> np.ndarray:
+def _thickness(where: Cloth, outfit: Outfit, part: np.ndarray) -> np.ndarray:
     """How far (V,) each vertex stands off the skin, metres."""
-    loose = {"tshirt": 0.013, "shirt": 0.013, "sweater": 0.02, "tank": 0.008}
-    legs = {"trousers": 0.014, "jeans": 0.010, "shorts": 0.020, "skirt": 0.012, "leggings": 0.005}
-    out = np.zeros(len(source))
-    torso, arm, leg = where.torso[source], where.arm[source], where.leg[source]
-    belly = np.exp(-(((torso - 0.35) / 0.3) ** 2)) * (arm == -1)
-    out[part == TOP] = loose.get(outfit.top.kind, 0.013)
-    out += (part == TOP) * 0.010 * belly
-    out[part == BOTTOM] = legs.get(outfit.bottom.kind, 0.012)
-    flare = {"trousers": 0.014, "shorts": 0.020, "jeans": 0.006}.get(outfit.bottom.kind, 0.0)
-    out += (part == BOTTOM) * flare * np.clip(leg, 0, 1)
-    out[part == JACKET] = 0.032
-    out += (part == JACKET) * 0.012 * belly
-    out[part == SHOES] = 0.009
-    x, y, z = where.scalp[source].T
-    crown = {"short": 0.016, "long": 0.024, "bun": 0.012, "cap": 0.014, "hood": 0.022}.get(outfit.hair.kind, 0.0)
-    out[part == HAIR] = crown
-    if outfit.hair.kind == "long":
-        out += (part == HAIR) * 0.03 * np.clip(-z, 0, 1)
+    loose = {"tshirt": 0.013, "shirt": 0.013, "sweater": 0.020, "tank": 0.007}
+    legs = {"trousers": 0.012, "jeans": 0.009, "shorts": 0.014, "skirt": 0.010, "leggings": 0.004}
+    flare = {"trousers": 0.016, "shorts": 0.024, "jeans": 0.007}
+    hair = {"short": 0.014, "long": 0.022, "bun": 0.010, "cap": 0.013, "hood": 0.022}
+    belly = np.exp(-(((where.torso - 0.35) / 0.3) ** 2)) * (1 - np.clip(where.on_arm, 0, 1))
+    sleeve = np.clip(where.arm, 0, 1) * np.clip(where.on_arm, 0, 1)
+    top = loose.get(outfit.top.kind, 0.013) + 0.010 * belly
+    if outfit.top.length < 0.7:
+        top = top + 0.03 * sleeve  # short sleeves stand away from the arm
+    out = np.zeros(len(part))
+    out[part == TOP] = top[part == TOP]
+    trousers = legs.get(outfit.bottom.kind, 0.012) + flare.get(outfit.bottom.kind, 0.0) * np.clip(where.leg, 0, 1)
+    out[part == BOTTOM] = trousers[part == BOTTOM]
+    coat = 0.032 + 0.012 * belly
+    out[part == JACKET] = coat[part == JACKET]
+    out[part == SHOES] = 0.008
+    crown = hair.get(outfit.hair.kind, 0.0) + (0.03 * np.clip(-where.head_z, 0, 1) if outfit.hair.kind == "long" else 0)
+    # Hair thins out towards the hairline instead of ending in a step.
+    crown = crown * np.clip(0.25 + 2.2 * _hair_level(where, outfit.hair), 0.25, 1)
+    out[part == HAIR] = crown[part == HAIR]
     return out
 
 
-def _shape_shoes(vertices: np.ndarray, part: np.ndarray, where: Regions, source: np.ndarray) -> np.ndarray:
-    """Flat soles under the feet."""
-    shoe = part == SHOES
-    sole = shoe & (vertices[:, 2] < 0.022)
-    vertices = vertices.copy()
-    vertices[sole, 2] = -SOLE_M
-    return vertices
-
-
-def _colours(
-    where: Regions, outfit: Outfit, part: np.ndarray, source: np.ndarray, body: RestBody, seed: int
-) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    skin = np.array(outfit.skin)
-    out = np.tile(skin, (len(source), 1))
-    hair = np.array(outfit.hair.colour)
+def _colours(where: Cloth, outfit: Outfit, part: np.ndarray, position_m: np.ndarray, seed: int) -> np.ndarray:
+    skin, hair = np.array(outfit.skin), np.array(outfit.hair.colour)
+    out = np.tile(skin, (len(part), 1))
     out[part == HAIR] = hair
-    out[part == EYES] = np.array([0.10, 0.08, 0.07])
+    out[part == EYES] = [0.10, 0.08, 0.07]
     out[part == BROWS] = 0.35 * skin + 0.65 * np.minimum(hair, 0.5)
     out[part == LIPS] = skin * [0.85, 0.62, 0.62]
-    position = body.vertices_m[source]
+    rng = np.random.default_rng(seed)
     for label, garment in ((TOP, outfit.top), (BOTTOM, outfit.bottom), (SHOES, outfit.shoes), (JACKET, outfit.jacket)):
         mine = part == label
         if garment is not None and mine.any():
-            out[mine] = paint(garment, position[mine], where.torso[source][mine], where.arm[source][mine], rng)
-    # Small unevenness, as skin and cloth have; the same for all copies of a vertex.
-    shade = 1 + 0.05 * (rng.random(len(body.vertices_m))[source] - 0.5)
-    return np.clip(out * shade[:, None], 0, 1)
+            out[mine] = paint(garment, position_m[mine], where.torso[mine], where.on_arm[mine], rng)
+    return np.clip(out, 0, 1)

@@ -51,7 +51,8 @@ class Crowd:
             return []
         missing = {s.person_id for s in states} - self._order.keys()
         if missing:
-            raise KeyError(f"states of people who are not in the crowd: {sorted(missing)}; known: {sorted(self._order)}")
+            known = sorted(self._order)
+            raise KeyError(f"states of people who are not in the crowd: {sorted(missing)}; known: {known}")
         who = np.array([self._order[s.person_id] for s in states])
         heading = np.array([s.heading_rad for s in states], dtype=float)
         floor = np.array([s.floor_xy_m for s in states], dtype=float)

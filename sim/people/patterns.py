@@ -9,30 +9,34 @@ from sim.people.state import Garment
 
 
 def paint(
-    garment: Garment, position_m: np.ndarray, torso: np.ndarray, arm: np.ndarray, rng: np.random.Generator
+    garment: Garment, position_m: np.ndarray, torso: np.ndarray, on_arm: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Colours (V, 3) of a garment's vertices.
 
     Args:
-        position_m: (V, 3) at rest. torso, arm: (V,) as in ``Regions``.
+        position_m: (V, 3) at rest. torso, on_arm: (V,) as in ``regions.FIELDS``.
     """
     x, y, z = position_m.T
     first, second = np.array(garment.colour), np.array(garment.second)
     angle = np.arctan2(y, x - 0.02) * 0.16  # metres round a trunk of that radius
-    # On sleeves and legs "up" still is z: they hang when worn.
-    period = max(garment.scale_m, 0.04)
+    period = max(garment.scale_m, 0.07)  # finer than the mesh would be noise
     if garment.pattern == "hstripes":
-        other = np.mod(z / period, 1) < 0.45
+        share = _wave(z / period)
     elif garment.pattern == "vstripes":
-        other = np.mod(angle / period, 1) < 0.4
+        share = _wave(angle / period)
     elif garment.pattern == "checks":
-        other = (np.mod(z / period, 1) < 0.5) ^ (np.mod(angle / period, 1) < 0.5)
+        share = 0.5 * _wave(z / period) + 0.5 * _wave(angle / period)
     elif garment.pattern == "dots":
-        other = rng.random(len(z)) < 0.25
+        share = (rng.random(len(z)) < 0.25).astype(float)
     elif garment.pattern == "logo":
-        other = (np.abs(y) < 0.09) & (np.abs(torso - 0.68) < 0.12) & (x > 0.02) & (arm == -1)
+        share = ((np.abs(y) < 0.09) & (np.abs(torso - 0.68) < 0.12) & (x > 0.02) & (on_arm < 0.4)).astype(float)
     elif garment.pattern == "blocks":
-        other = torso > 0.62
+        share = (torso > 0.62).astype(float)
     else:
-        return np.tile(first, (len(z), 1))
-    return np.where(other[:, None], second, first)
+        share = np.zeros(len(z))
+    return first + (second - first) * share[:, None]
+
+
+def _wave(t: np.ndarray) -> np.ndarray:
+    """0 and 1 by turns with soft edges, period 1."""
+    return np.clip(0.5 + 1.6 * np.sin(2 * np.pi * t), 0, 1)

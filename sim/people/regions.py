@@ -1,120 +1,102 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Where on the body a vertex is: coordinates along limbs and torso from which clothes are cut.
+"""Where on the body a point is: coordinates along limbs, trunk and head from which clothes are cut.
 
-Computed once per mesh on the average body, so a cut means the same on everybody.
+Computed once per mesh on the average body, so a cut means the same on everybody. All of them vary smoothly over the
+skin, so a hem is where one of them passes a value.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from sim.people.assets import SIDES, body_assets
-from sim.people.rotations import unit
 
+FIELDS = (
+    "arm", "on_arm", "leg", "on_leg", "torso", "collar", "on_head", "head_x", "head_y", "head_z", "lateral_m",
+    "forward_m", "eye_m", "brow_m", "lips_m",
+)  # fmt: skip
+"""Columns of ``regions``.
 
-@dataclass(frozen=True)
-class Regions:
-    """Per vertex, shape (V,) unless said otherwise.
-
-    Attributes:
-        arm: -1 off the arms, else 0 at the shoulder, 0.5 elbow, 1 wrist, up to 1.4 at the finger tips.
-        leg: -1 off the legs, else 0 hip, 0.5 knee, 1 ankle.
-        foot: share of foot and toes in the skinning.
-        torso: height on the trunk, 0 at the hip joints, 1 at the base of the neck.
-        head: share of neck and head in the skinning.
-        side: +1 left, -1 right of the middle.
-        scalp: (V, 3) on the head, coordinates from the head's centre in head half-heights (forward, left, up).
-        limb_axis: (V, 3) direction of the limb or, on the trunk, up.
-        face: name to boolean mask: eyes, brows, lips.
-    """
-
-    arm: np.ndarray
-    leg: np.ndarray
-    foot: np.ndarray
-    torso: np.ndarray
-    head: np.ndarray
-    side: np.ndarray
-    scalp: np.ndarray
-    limb_axis: np.ndarray
-    face: dict[str, np.ndarray]
+arm        0 at the shoulder, 0.5 elbow, 1 wrist, beyond 1 on the hand, of the arm on that side of the body
+on_arm     share of the arm's bones in the skinning; likewise on_leg, on_head (with the neck)
+leg        0 hip, 0.5 knee, 1 ankle, beyond 1 on the foot
+torso      height, 0 at the hip joints, 1 at the base of the neck
+collar     like torso, but a ring round the neck, lower in front: 1 is a crew neck
+head_x/y/z from the middle of the head in half heights of it: forward, left, up
+lateral_m, forward_m  metres from the middle plane and before the spine
+eye_m, brow_m, lips_m distance from them on the front of the head, metres, 1 elsewhere
+"""
+COLUMN = {name: i for i, name in enumerate(FIELDS)}
 
 
 @lru_cache(maxsize=2)
-def regions(detail: str = "low") -> Regions:
-    """Coordinates of the average body's vertices."""
+def regions(detail: str = "low") -> np.ndarray:
+    """Coordinates (V, len(FIELDS)) of the average body's vertices."""
     assets = body_assets(detail)
     v, w = assets.vertices.astype(float), assets.weights
-    head_of = {name: assets.heads[i].astype(float) for i, name in enumerate(assets.bones)}
+    joint = {name: assets.heads[i].astype(float) for i, name in enumerate(assets.bones)}
 
     def share(*prefixes: str) -> np.ndarray:
-        return sum(w[:, i] for i, b in enumerate(assets.bones) if b.startswith(prefixes))
+        return w[:, [b.startswith(prefixes) for b in assets.bones]].sum(1)
 
-    arm = np.full(len(v), -1.0)
-    leg = np.full(len(v), -1.0)
-    axis = np.tile([0.0, 0.0, 1.0], (len(v), 1))
-    for side in SIDES:
-        chain = [head_of[f"{b}.{side}"] for b in ("upperarm01", "lowerarm01", "wrist")]
-        tip = chain[2] + 0.4 * 2 * (chain[2] - chain[1])
-        mine = sum(
-            w[:, i]
-            for i, b in enumerate(assets.bones)
-            if b.endswith(f".{side}") and b.startswith(("upperarm", "lowerarm", "wrist", "finger"))
-        )
-        on = mine > 0.5
-        arm[on], axis[on] = _along([*chain, tip], v[on], [0.0, 0.5, 1.0, 1.8])
-        chain = [head_of[f"{b}.{side}"] for b in ("upperleg01", "lowerleg01", "foot")]
-        mine = sum(
-            w[:, i]
-            for i, b in enumerate(assets.bones)
-            if b.endswith(f".{side}") and b.startswith(("upperleg", "lowerleg", "foot", "toes"))
-        )
-        on = mine > 0.5
-        leg[on], axis[on] = _along(chain, v[on], [0.0, 0.5, 1.0])
-    hip = head_of["upperleg01.L"][2]
-    torso = (v[:, 2] - hip) / (head_of["neck01"][2] - hip)
-    head = share("neck", "head")
-
-    on_head = v[share("head") > 0.6]
-    centre = (on_head.max(0) + on_head.min(0)) / 2
+    arm, leg = np.zeros(len(v)), np.zeros(len(v))
+    for side, mine in zip(SIDES, (v[:, 1] >= 0, v[:, 1] < 0), strict=True):
+        chain = [joint[f"{b}.{side}"] for b in ("upperarm01", "lowerarm01", "wrist")]
+        tip = chain[2] + 0.8 * (chain[2] - chain[1])
+        arm[mine] = _along([*chain, tip], v[mine], [0.0, 0.5, 1.0, 1.4])
+        chain = [joint[f"{b}.{side}"] for b in ("upperleg01", "lowerleg01", "foot")]
+        below = chain[2] + 0.3 * (chain[2] - chain[1])
+        leg[mine] = _along([*chain, below], v[mine], [0.0, 0.5, 1.0, 1.15])
+    hip, neck = joint["upperleg01.L"], joint["neck01"]
+    back = np.array([joint[b] for b in ("root", "spine04", "spine03", "spine02", "spine01", "neck01")])
+    forward = v[:, 0] - np.interp(v[:, 2], back[:, 2], back[:, 0])
+    torso = (v[:, 2] - hip[2]) / (neck[2] - hip[2])
+    skull = share("head")
+    on_head = v[skull > 0.6]
     half = np.ptp(on_head[:, 2]) / 2
-    scalp = (v - centre) / half
+    head = (v - (on_head.max(0) + on_head.min(0)) / 2) / half
+
     eyes = assets.eyes.astype(float)
-    eye = np.minimum.reduce([np.linalg.norm((v - e) * [0.3, 1, 1.6], axis=1) for e in eyes])
-    front = (share("head") > 0.6) & (v[:, 0] > eyes[0, 0] - 0.005)
-    brow = np.minimum.reduce([np.linalg.norm((v - e - [0, 0, 0.024]) * [0.3, 0.8, 2.0], axis=1) for e in eyes])
-    mouth = np.array([eyes[0, 0], 0.0, eyes[0, 2] - 0.068])
-    lips = np.linalg.norm((v - mouth) * [0.2, 0.75, 2.0], axis=1)
-    face = {"eyes": front & (eye < 0.014), "brows": front & (brow < 0.017), "lips": front & (lips < 0.02)}
-    return Regions(
-        arm=arm,
-        leg=leg,
-        foot=share("foot", "toes"),
-        torso=torso,
-        head=head,
-        side=np.sign(v[:, 1]),
-        scalp=scalp,
-        limb_axis=axis,
-        face=face,
-    )
+    front = (skull > 0.6) & (v[:, 0] > eyes[0, 0] - 0.01)
+    middle = np.array([eyes[0, 0], 0.0, eyes[0, 2]])
+
+    def from_feature(places, scale) -> np.ndarray:
+        away = np.min([np.linalg.norm((v - p) * scale, axis=1) for p in places], axis=0)
+        return np.where(front, away, 1.0)
+
+    columns = {
+        "arm": arm,
+        "on_arm": share("upperarm", "lowerarm", "wrist", "finger"),
+        "leg": leg,
+        "on_leg": share("upperleg", "lowerleg", "foot", "toes"),
+        "torso": torso,
+        "collar": torso + 0.7 * forward - 1.2 * np.maximum(np.abs(v[:, 1]) - 0.06, 0),
+        "on_head": share("neck", "head"),
+        "head_x": head[:, 0],
+        "head_y": head[:, 1],
+        "head_z": head[:, 2],
+        "lateral_m": v[:, 1],
+        "forward_m": forward,
+        "eye_m": from_feature(eyes, [0.3, 0.9, 1.7]),
+        "brow_m": from_feature(eyes + [0, 0, 0.023], [0.2, 0.75, 2.4]),
+        "lips_m": from_feature([middle - [0, 0, 0.070]], [0.2, 0.8, 2.2]),
+    }
+    return np.stack([columns[name] for name in FIELDS], 1)
 
 
-def _along(chain: list[np.ndarray], points: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinate of points along a chain of joints with ``marks`` at the joints, and the direction there."""
+def _along(chain: list[np.ndarray], points: np.ndarray, marks: list[float]) -> np.ndarray:
+    """Coordinate of points along a chain of joints, with ``marks`` at the joints, from the nearest piece."""
     best = np.full(len(points), np.inf)
     value = np.zeros(len(points))
-    axis = np.zeros((len(points), 3))
-    for i, (start, end) in enumerate(zip(chain[:-1], chain[1:], strict=True)):
+    for i, (start, end) in enumerate(pairwise(chain)):
         along = end - start
         t = (points - start) @ along / (along @ along)
-        low = -0.5 if i == 0 else 0.0
-        high = 1.6 if i == len(chain) - 2 else 1.0
-        t = np.clip(t, low, high)
+        t = np.clip(t, -0.5 if i == 0 else 0.0, 1.6 if i == len(chain) - 2 else 1.0)
         away = np.linalg.norm(points - start - t[:, None] * along, axis=1)
         closer = away < best
         best[closer] = away[closer]
         value[closer] = (marks[i] + t * (marks[i + 1] - marks[i]))[closer]
-        axis[closer] = unit(along)
-    return value, axis
+    return value
