@@ -74,9 +74,8 @@ class SlotWatch:
     def __init__(self, views: Mapping[str, tuple[SlotView, ...]], settings: ShelfSettings) -> None:
         self._settings = settings
         self._by_camera = group_by_camera(views)
-        self._watched: dict[tuple[str, str], _Watched] = {
-            (v.slot_id, v.camera_id): _Watched() for vs in views.values() for v in vs
-        }
+        self._view = {(v.slot_id, v.camera_id): v for vs in views.values() for v in vs}
+        self._watched: dict[tuple[str, str], _Watched] = {key: _Watched() for key in self._view}
 
     @property
     def camera_ids(self) -> list[str]:
@@ -107,6 +106,23 @@ class SlotWatch:
         pending = self._watched[view.slot_id, view.camera_id].pending
         return pending[-1][0] if pending else None
 
+    def hurry(self, slot_ids: set[str] | None) -> list[SlotChange]:
+        """Changes of these slots (None: all) that have not lasted long enough to be reported; they count now."""
+        changes = []
+        for key, watched in sorted(self._watched.items()):
+            if watched.pending and (slot_ids is None or key[0] in slot_ids):
+                changes.append(self._change(watched, self._view[key]))
+        return changes
+
+    def _change(self, watched: _Watched, view: SlotView) -> SlotChange:
+        """The pending look becomes the settled one."""
+        first, (picture, seen) = watched.pending[0][0], watched.pending[-1]
+        gap = difference(watched.settled_signature, seen)
+        change = SlotChange(view, watched.settled, SlotPicture(first.at_ns, picture.crop), gap)
+        watched.settled, watched.settled_signature = picture, seen
+        watched.pending.clear()
+        return change
+
     def _look(self, view: SlotView, picture: SlotPicture) -> SlotChange | None:
         s = self._settings
         watched = self._watched[view.slot_id, view.camera_id]
@@ -127,10 +143,7 @@ class SlotWatch:
         lasted_s = (picture.at_ns - first.at_ns) / 1e9
         if len(watched.pending) < s.settle_observations or lasted_s < s.settle_s:
             return None
-        change = SlotChange(view, watched.settled, SlotPicture(first.at_ns, picture.crop), gap)
-        watched.settled, watched.settled_signature = picture, seen
-        watched.pending.clear()
-        return change
+        return self._change(watched, view)
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,9 @@ class ReachDetector:
         axes = np.stack([gondola.right, gondola.normal, [0.0, 0.0, 1.0]])
         spread = np.array([np.diag(axes @ h.covariance_m2 @ axes.T) for h in reach.hands])
         where = gondola.to_face(path)
+        beside = self._settings.grasp_beside_m * (1 if side == "left" else -1)
         chance = face.probabilities(
-            where[:, [0, 2]],
+            where[:, [0, 2]] + [beside, 0.0],
             np.sqrt(spread[:, [0, 2]] + self._settings.slot_sigma_floor_m**2),
             touch_weights(where, at_ns, spread),
         )

@@ -39,6 +39,8 @@ class ShelfSettings:
     reach_gap_s: float = 0.4
     """A hand that nobody sees for so long has left."""
     reach_path_limit_s: float = 60.0
+    grasp_beside_m: float = 0.045
+    """A hand holds an item from its side: the item's middle is this far to the left of a right palm."""
     slot_sigma_floor_m: float = 0.045
     """Least spread of the touched point on the face, along and up: grip offset and bias of the key points."""
 
@@ -58,3 +60,51 @@ class ShelfSettings:
     settle_s: float = 0.5
     same_view: float = 0.10
     """Two clear pictures with less difference (see `change.difference`) show the same state."""
+
+    # --- deciding --------------------------------------------------------------------------------------------
+    nothing_prior: float = 0.05
+    """Share of slots whose look changed lastingly with a hand near and nothing taken or put (pushed, turned)."""
+    put_back_prior: float = 0.2
+    """Share of put-backs among what people do who hold something from the shop ..."""
+    put_back_prior_empty_handed: float = 0.01
+    """... and among those who, as far as is known, hold nothing."""
+    sweep_gain: float = 8.0
+    """Log-odds pick to put-back of a perfect plane-sweep match in one sharp camera."""
+    network_gain: float = 5.0
+    change_gain: float = 8.0
+    """Log-odds something to nothing of a slot that looks entirely different."""
+    hand_gain: float = 3.0
+    unplanned_share: float = 0.02
+    """Share of items that stand where the planogram has something else."""
+    class_gain: float = 0.8
+    hand_class_gain: float = 0.3
+    max_candidates: int = 5
+    extra_item_prior: float = 0.04
+    """Two or more items in one grab."""
+    depth_sigma_m: float = 0.015
+    """Spread of the plane sweep's depth (measured)."""
+
+    # --- when, and who ---------------------------------------------------------------------------------------
+    decide_after_s: float = 1.2
+    """After the last news about a slot; the same for all its cameras to agree."""
+    decide_latest_s: float = 6.0
+    attribution_slack_s: float = 0.6
+    second_item_of_a_reach: float = 0.15
+    """Weight of a reach that has already explained the change of another slot."""
+    min_slot_chance: float = 0.02
+    nearness_weight: float = 0.02
+    """Standing near a slot against a hand in it, as evidence for having touched it."""
+    max_reaches: int = 200
+    max_places: int = 2000
+    min_event_probability: float = 0.5
+    """Pick and put-back together; below, it was a touch."""
+    sure: float = 0.9
+    """Probabilities below get a reason for the reviewer."""
+    item_gap_m: float = 0.01
+    """Between the items of a row."""
+    person_memory_s: float = 120.0
+    grasp_depth_m: float = 0.02
+    """Where no camera sees the products: a hand that came this near to the front plane may have taken something ..."""
+    grasp_s: float = 0.3
+    """... if it stayed so long."""
+    blind_pick_probability: float = 0.6

@@ -63,7 +63,8 @@ def test_rays_to_another_hand_are_left_out(layout, rng):
     truth = np.array([2.8, 2.3, 1.1])
     good = rays_to(cameras[:5], truth, rng, 2.0)
     wrong = rays_to(cameras[5:], truth + [0.5, -0.4, -0.3], rng, 2.0)
-    rays = Rays(*(np.concatenate([getattr(good, n), getattr(wrong, n)]) for n in ("origin_m", "direction", "sigma_rad")))
+    names = ("origin_m", "direction", "sigma_rad")
+    rays = Rays(*(np.concatenate([getattr(good, n), getattr(wrong, n)]) for n in names))
     point, inliers = triangulate(rays, 3.5)
     assert inliers.tolist() == [True] * 5 + [False] * 3
     assert np.linalg.norm(point - truth) < 0.02
@@ -134,7 +135,8 @@ def test_stated_spread_covers_the_error(layout, sigma_px):
         tracker = HandTracker(layout.camera_by_id, SETTINGS)
         palm = np.array([2.9, 2.3, 1.2])
         for i in range(5):
-            hands = tracker.update("t", i * STEP_NS, np.array([2.8, 1.75]), keypoints(layout, standing(palm), rng, sigma_px))
+            seen = keypoints(layout, standing(palm), rng, sigma_px)
+            hands = tracker.update("t", i * STEP_NS, np.array([2.8, 1.75]), seen)
         off = hands["left"].palm_m - palm
         inside.append(off @ np.linalg.solve(hands["left"].covariance_m2, off) < 7.81)  # chi2, 3 dof, 95 %
     assert np.mean(inside) >= 0.85

@@ -29,6 +29,8 @@ def play(layout, path, side="left"):
 
 
 def in_and_out(along, up, deepest=-0.06, n=16):
+    """The left palm on its way to an item at `along`: beside it."""
+    along -= SETTINGS.grasp_beside_m
     return [(along, 0.45 - (0.45 - deepest) * np.sin(np.pi * k / (n - 1)), up) for k in range(n)]
 
 
@@ -48,6 +50,11 @@ def test_one_reach_with_the_touched_slot_first(layout):
 def test_every_slot_can_be_reached(layout, along, board):
     reach = play(layout, in_and_out(along, 0.4 + 0.4 * board + 0.12))[0]
     assert reach.slots[0][0] == f"g1.{board + 1}.{int(along * 10) + 1}"
+
+
+def test_the_right_hand_holds_things_from_the_other_side(layout):
+    there = 0.45 + SETTINGS.grasp_beside_m
+    assert play(layout, [(there, -0.05, 0.9)] * 6, side="right")[0].slots[0][0] == "g1.2.5"
 
 
 def test_walking_past_is_no_reach(layout):
@@ -75,7 +82,7 @@ def test_a_short_gap_does_not_end_a_reach_and_a_long_one_does(layout):
 
 def test_deep_and_slow_instants_decide_about_the_slot(layout):
     # The hand sweeps in over slots 1 to 4 and rests in slot 8.
-    path = [(0.05 + 0.1 * k, 0.08, 0.9) for k in range(4)] + [(0.75, -0.05, 0.9)] * 4 + [(0.75, 0.4, 0.9)]
+    path = [(0.05 + 0.1 * k, 0.08, 0.9) for k in range(4)] + [(0.70, -0.05, 0.9)] * 4 + [(0.70, 0.4, 0.9)]
     assert play(layout, path)[0].slots[0][0] == "g1.2.8"
 
 

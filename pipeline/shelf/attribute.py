@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Who touched a slot: the reaches that fit a change in place and time, and, without one, who stood near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from calibration.layout import StoreLayout
+from pipeline.messages import FloorTrack, Reach
+from pipeline.shelf.settings import ShelfSettings
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A person who may have touched a slot. `weight`: relative likelihood; `reaches`: theirs that fit, best first."""
+
+    track_id: str
+    weight: float
+    reaches: tuple[tuple[Reach, float], ...]
+
+
+@dataclass
+class _Person:
+    reaches: list[Reach] = field(default_factory=list)
+    used: dict[str, int] = field(default_factory=dict)
+    """Reach id -> how many items have been attributed to it."""
+    places: list[tuple[int, float, float]] = field(default_factory=list)
+    """Where the person was: ns, x, y, about twice a second."""
+
+
+class Attribution:
+    """Memory of reaches and places of everybody in the shop."""
+
+    def __init__(self, layout: StoreLayout, settings: ShelfSettings) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._people: dict[str, _Person] = {}
+
+    def add_reach(self, reach: Reach) -> None:
+        person = self._people.setdefault(reach.track_id, _Person())
+        person.reaches.append(reach)
+        del person.reaches[: -self._settings.max_reaches]
+
+    def add_place(self, track: FloorTrack) -> None:
+        places = self._people.setdefault(track.track_id, _Person()).places
+        if not places or track.at_ns - places[-1][0] >= 4e8:
+            places.append((track.at_ns, float(track.floor_xy_m[0]), float(track.floor_xy_m[1])))
+            del places[: -self._settings.max_places]
+
+    def reaches(self, track_id: str) -> list[Reach]:
+        person = self._people.get(track_id)
+        return list(person.reaches) if person else []
+
+    def is_used(self, reach: Reach) -> bool:
+        person = self._people.get(reach.track_id)
+        return bool(person and person.used.get(reach.reach_id))
+
+    def use(self, reach: Reach, items: int) -> None:
+        used = self._people[reach.track_id].used
+        used[reach.reach_id] = used.get(reach.reach_id, 0) + items
+
+    def forget(self, track_id: str) -> None:
+        self._people.pop(track_id, None)
+
+    def who(self, slot_id: str, interval_ns: tuple[int, int], current: Sequence[Reach] = ()) -> list[Touch]:
+        """Everybody who may have touched the slot between two instants, best first.
+
+        `current`: reaches that still go on.
+        """
+        s = self._settings
+        slack = round(s.attribution_slack_s * 1e9)
+        t0, t1 = interval_ns[0] - slack, interval_ns[1] + slack
+        touches = []
+        for track_id, person in sorted(self._people.items()):
+            fitting = []
+            for reach in [*person.reaches, *(r for r in current if r.track_id == track_id)]:
+                if reach.t1_ns < t0 or reach.t0_ns > t1:
+                    continue
+                chance = dict(reach.slots).get(slot_id, 0.0)
+                # A reach that has explained another change is less free for this one.
+                chance *= s.second_item_of_a_reach ** person.used.get(reach.reach_id, 0)
+                if chance >= s.min_slot_chance:
+                    fitting.append((reach, chance))
+            fitting.sort(key=lambda rc: (-rc[1], rc[0].t0_ns, rc[0].reach_id))
+            weight = max((c for _, c in fitting), default=0.0)
+            weight += s.nearness_weight * self._nearness(slot_id, person, t0, t1)
+            if weight > 1e-4:
+                touches.append(Touch(track_id, weight, tuple(fitting)))
+        return sorted(touches, key=lambda t: (-t.weight, t.track_id))
+
+    def _nearness(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
+        """0 to 1: how close the person came to where one stands to reach the slot."""
+        gondola, shelf, slot = self._layout.slot_by_id[slot_id]
+        stand = gondola.to_world((slot.start_m + slot.end_m) / 2, 0.4, shelf.height_m)[:2]
+        near = [np.hypot(x - stand[0], y - stand[1]) for at, x, y in person.places if t0 - 5e8 <= at <= t1 + 5e8]
+        return float(np.exp(-0.5 * (max(min(near) - 0.2, 0) / 0.3) ** 2)) if near else 0.0

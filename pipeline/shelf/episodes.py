@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Slots that began to look different and wait for a decision: until every good camera has had its say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.shelf.change import SlotChange, SlotWatch, difference, signature
+from pipeline.shelf.settings import ShelfSettings
+from pipeline.shelf.views import SlotView
+
+
+@dataclass
+class Episode:
+    """One slot that looks different. `changes`: camera id -> what it looked like before all of it, and last."""
+
+    slot_id: str
+    gondola_id: str
+    started_ns: int
+    latest_ns: int
+    changes: dict[str, SlotChange] = field(default_factory=dict)
+
+    @property
+    def interval_ns(self) -> tuple[int, int]:
+        """Between which two instants the slot was touched, as far as all cameras together know."""
+        after = min(c.after.at_ns for c in self.changes.values())
+        before = max((c.before.at_ns for c in self.changes.values() if c.before.at_ns < after), default=after)
+        return before, after
+
+
+class Episodes:
+    """Gathers the changes of all cameras by slot, forgets what turns back, and says what is ready to be decided."""
+
+    def __init__(self, views: Mapping[str, tuple[SlotView, ...]], watch: SlotWatch, settings: ShelfSettings) -> None:
+        self._views = views
+        self._watch = watch
+        self._settings = settings
+        self._open: dict[str, Episode] = {}
+
+    def add(self, change: SlotChange) -> None:
+        slot_id, camera_id = change.view.slot_id, change.view.camera_id
+        episode = self._open.get(slot_id)
+        if episode is None:
+            episode = Episode(slot_id, change.view.gondola_id, change.after.at_ns, change.after.at_ns)
+            self._open[slot_id] = episode
+        earlier = episode.changes.get(camera_id)
+        if earlier is not None:
+            gap = difference(signature(change.view, earlier.before.crop), signature(change.view, change.after.crop))
+            if gap < self._settings.same_view:
+                del episode.changes[camera_id]  # as it was: a shadow, or taken and put back
+                if not episode.changes:
+                    del self._open[slot_id]
+                return
+            change = SlotChange(change.view, earlier.before, change.after, gap)
+        episode.changes[camera_id] = change
+        episode.latest_ns = max(episode.latest_ns, change.after.at_ns)
+
+    @property
+    def gondola_ids(self) -> set[str]:
+        return {e.gondola_id for e in self._open.values()}
+
+    def ready(self, now_ns: int, busy_slots: set[str]) -> list[Episode]:
+        """Take out the episodes that can be decided: everybody who can see the slot well has seen it, or the time is
+        up. `busy_slots`: those a hand is at."""
+        done = [e for e in self._open.values() if self._is_ready(e, now_ns, busy_slots)]
+        for episode in done:
+            del self._open[episode.slot_id]
+        return sorted(done, key=lambda e: (e.interval_ns, e.slot_id))
+
+    def take(self, slot_ids: set[str] | None = None) -> list[Episode]:
+        """Take out the episodes of these slots, or all, however little is known."""
+        done = [e for e in self._open.values() if slot_ids is None or e.slot_id in slot_ids]
+        for episode in done:
+            del self._open[episode.slot_id]
+        return sorted(done, key=lambda e: (e.interval_ns, e.slot_id))
+
+    def _is_ready(self, episode: Episode, now_ns: int, busy_slots: set[str]) -> bool:
+        s = self._settings
+        waited_s = (now_ns - episode.latest_ns) / 1e9
+        if waited_s >= s.decide_latest_s:
+            return True
+        if waited_s < s.decide_after_s or episode.slot_id in busy_slots:
+            return False
+        best = max(v.px_per_cm for v in self._views[episode.slot_id])
+        for view in self._views[episode.slot_id]:
+            if view.camera_id in episode.changes or view.px_per_cm < 0.6 * best:
+                continue
+            settled = self._watch.settled(view)
+            unsettled = self._watch.unsettled(view)
+            if unsettled is not None or settled is None or settled.at_ns < episode.started_ns:
+                return False  # this camera has not seen the slot clear since
+        return True

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`ShelfStage`: from people and pictures to picks and put-backs.
+
+Two things go on side by side. Hands are followed in 3-D and make reaches: who was where on which face, and when. Every
+slot's front is watched by the cameras that see it well: what looks different for good since when. A change and the
+reaches that fit it in place and time make an event; a reach after which nothing looks different was a touch; a reach
+where no camera can see the products is reported with what the planogram offers, for a person to settle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from calibration.catalogue import Catalogue, Planogram
+from calibration.layout import StoreLayout
+from pipeline.messages import CameraTracks, Candidate, EvidenceRef, FloorTrack, FrameSet, Reach, ShelfEvent
+from pipeline.shelf.attribute import Attribution, Touch
+from pipeline.shelf.change import SlotWatch, depth_shift
+from pipeline.shelf.episodes import Episode, Episodes
+from pipeline.shelf.hands import SIDES, HandTracker
+from pipeline.shelf.identify import CameraClue, Identifier, Verdict
+from pipeline.shelf.reach import ReachDetector
+from pipeline.shelf.settings import ShelfSettings
+from pipeline.shelf.sight import Front, Network, fronts
+from pipeline.shelf.views import people_boxes, slot_views
+
+NO_CAMERA = "no camera sees the products"
+
+
+class Perceived(Protocol):
+    """What `pipeline.perception` makes of one window, as far as it is used here."""
+
+    frame_set: FrameSet
+    camera_tracks: Mapping[str, CameraTracks]
+    floor_tracks: Sequence[FloorTrack]
+
+
+class ShelfStage:
+    """`update` once a window; `flush` when somebody leaves, before the visit is closed, and at the end."""
+
+    def __init__(
+        self,
+        layout: StoreLayout,
+        catalogue: Catalogue,
+        planogram: Planogram,
+        product_network: Network | None,
+        settings: ShelfSettings | None = None,
+    ) -> None:
+        self._settings = s = settings or ShelfSettings()
+        self._layout = layout
+        self._catalogue = catalogue
+        self._network = product_network
+        self._views = slot_views(layout, catalogue, planogram, s)
+        self._watch = SlotWatch(self._views, s)
+        self._episodes = Episodes(self._views, self._watch, s)
+        self._hands = HandTracker(layout.camera_by_id, s)
+        self._reaches = ReachDetector(layout, s)
+        self._who = Attribution(layout, s)
+        self._identifier = Identifier(catalogue, s)
+        self._standing = dict(planogram.slots)
+        """slot id -> GTIN of what stands at its front, as far as known."""
+        self._held: dict[str, dict[str, float]] = {}
+        """track id -> GTIN -> how many of it the person probably holds."""
+        self._looked_ns: dict[str, int] = {}
+        self._seen_ns: dict[str, int] = {}
+        self._now_ns = 0
+
+    # --- the two entry points ---
+
+    def update(self, perceived: Perceived) -> list[ShelfEvent]:
+        """Everything that became certain, or certain enough to be settled by a person, with this window."""
+        frames, tracks = perceived.frame_set, perceived.floor_tracks
+        self._now_ns = now_ns = frames.mid_ns
+        unseen = []
+        for track in tracks:
+            self._seen_ns[track.track_id] = now_ns
+            self._who.add_place(track)
+            unseen += self._follow_hands(track, perceived.camera_tracks)
+        unseen += self._drop_lost(now_ns)
+        self._look(frames, perceived.camera_tracks)
+        busy = {slot for reach in self._reaches.current() for slot, chance in reach.slots if chance > 0.1}
+        return unseen + self._decide(self._episodes.ready(now_ns, busy))
+
+    def flush(self, track_id: str | None = None) -> list[ShelfEvent]:
+        """Settle what this track (or everybody) touched with what is known now; nothing is left open for it."""
+        events = []
+        for reach in self._reaches.flush(track_id):
+            events += self._ended(reach)
+        if track_id is None:
+            self._hurry(None)
+            return events + self._decide(self._episodes.take())
+        touched = {
+            slot for reach in self._who.reaches(track_id) for slot, chance in reach.slots
+            if chance >= self._settings.min_slot_chance
+        }  # fmt: skip
+        self._hurry(touched)
+        events += self._decide(self._episodes.take(touched))
+        self._hands.forget(track_id)
+        return events
+
+    # --- hands ---
+
+    def _follow_hands(self, track: FloorTrack, cameras: Mapping[str, CameraTracks]) -> list[ShelfEvent]:
+        keypoints = {
+            camera_id: cameras[camera_id].detections.keypoints_px[row]
+            for camera_id, row in track.sources.items()
+            if camera_id in cameras
+        }
+        hands = self._hands.update(track.track_id, track.at_ns, track.floor_xy_m, keypoints)
+        events = []
+        for side in SIDES:
+            for reach in self._reaches.update(track.track_id, side, track.at_ns, hands.get(side)):
+                events += self._ended(reach)
+        return events
+
+    def _drop_lost(self, now_ns: int) -> list[ShelfEvent]:
+        events = []
+        for track_id, seen_ns in list(self._seen_ns.items()):
+            if now_ns - seen_ns > self._settings.reach_gap_s * 1e9:
+                for reach in self._reaches.flush(track_id):
+                    events += self._ended(reach)
+            if now_ns - seen_ns > self._settings.person_memory_s * 1e9:
+                self._who.forget(track_id)
+                self._hands.forget(track_id)
+                self._held.pop(track_id, None)
+                del self._seen_ns[track_id]
+        return events
+
+    def _ended(self, reach: Reach) -> list[ShelfEvent]:
+        """Keep a reach for the changes to come; where nobody sees the products it is all there will be."""
+        self._who.add_reach(reach)
+        total = sum(p for _, p in reach.slots)
+        blind = sum(p for slot, p in reach.slots if not self._views[slot])
+        if total <= 0 or blind < 0.5 * total or not self._is_deep(reach):
+            return []
+        return [self._blind_event(reach)]
+
+    def _is_deep(self, reach: Reach) -> bool:
+        """Could the hand have grasped something?"""
+        s = self._settings
+        out = self._layout.gondola_by_id[reach.gondola_id].to_face(reach.path_m)[:, 1]
+        return float(out.min()) <= s.grasp_depth_m and (reach.t1_ns - reach.t0_ns) / 1e9 >= s.grasp_s
+
+    # --- shelves ---
+
+    def _look(self, frames: FrameSet, cameras: Mapping[str, CameraTracks]) -> None:
+        """Look at the slots of every camera that is due; a camera whose people are not known now is left out."""
+        s = self._settings
+        restless = self._reaches.open_gondolas() | self._episodes.gondola_ids
+        pace_s = s.observe_every_busy_s if restless else s.observe_every_s
+        for camera_id in self._watch.camera_ids:
+            frame, people = frames.frames.get(camera_id), cameras.get(camera_id)
+            if frame is None or people is None:
+                continue
+            if frame.captured_at_ns - self._looked_ns.get(camera_id, 0) < pace_s * 1e9 - 2e7:
+                continue
+            self._looked_ns[camera_id] = frame.captured_at_ns
+            boxes = people_boxes(people.detections.xyxy_px, s.person_margin_px)
+            for change in self._watch.observe(camera_id, frame.captured_at_ns, frame.image, boxes):
+                self._episodes.add(change)
+
+    def _hurry(self, slot_ids: set[str] | None) -> None:
+        """Take looks that have not lasted long enough for what they seem to be."""
+        for change in self._watch.hurry(slot_ids):
+            self._episodes.add(change)
+
+    # --- deciding ---
+
+    def _decide(self, episodes: Sequence[Episode]) -> list[ShelfEvent]:
+        current = self._reaches.current()
+        events = []
+        for episode in episodes:
+            touches = self._who.who(episode.slot_id, episode.interval_ns, current)
+            if not touches:
+                continue  # nobody was near: the light, or a camera that was knocked
+            events += self._settle(episode, touches)
+        return events
+
+    def _settle(self, episode: Episode, touches: list[Touch]) -> list[ShelfEvent]:
+        s = self._settings
+        person = touches[0]
+        clues = self._clues(episode)
+        planned = self._standing.get(episode.slot_id)
+        item = self._views[episode.slot_id][0].item_m
+        likely = [r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]]
+        verdict = self._identifier.decide(
+            clues, planned, item[1] + s.item_gap_m, self._held.get(person.track_id, {}), len(likely)
+        )
+        if verdict.pick + verdict.put_back < s.min_event_probability:
+            return []
+        events = self._events(episode, touches, verdict, likely)
+        self._remember(person.track_id, episode.slot_id, verdict)
+        return events
+
+    def _clues(self, episode: Episode) -> list[CameraClue]:
+        changes = [episode.changes[c] for c in sorted(episode.changes)]
+        pictures = [(c.view, p.crop) for c in changes for p in (c.before, c.after)]
+        classes = len(self._catalogue.gtins)
+        if self._network is None:
+            seen = [Front(float("nan"), 0.0, np.zeros(classes))] * len(pictures)
+        else:
+            seen = fronts(self._network, pictures, classes)
+        return [
+            CameraClue(
+                c.view.camera_id, c.view.px_per_cm, c.difference, depth_shift(c.view, c.before.crop, c.after.crop),
+                seen[2 * i], seen[2 * i + 1],
+            )
+            for i, c in enumerate(changes)
+        ]  # fmt: skip
+
+    def _remember(self, track_id: str, slot_id: str, verdict: Verdict) -> None:
+        """What the person holds now, and what stands at the front of the slot."""
+        held = self._held.setdefault(track_id, {})
+        count = sum(q * p for q, p in verdict.quantities)
+        sign = 1 if verdict.kind == "pick" else -1
+        for gtin, chance in verdict.products:
+            held[gtin] = max(held.get(gtin, 0.0) + sign * chance * verdict.kind_probability * count, 0.0)
+
+    # --- events ---
+
+    def _events(
+        self, episode: Episode, touches: list[Touch], verdict: Verdict, likely: list[Reach]
+    ) -> list[ShelfEvent]:
+        """One event an item where there is a reach for each, else one event with the quantity."""
+        person = touches[0]
+        quantity = verdict.quantities[0][0]
+        reaches = sorted(likely[:quantity], key=lambda r: r.t0_ns)
+        if len(reaches) >= quantity:
+            parts = [(reach, ((1, verdict.quantities[0][1]), *verdict.quantities[1:])) for reach in reaches]
+        else:
+            parts = [(person.reaches[0][0] if person.reaches else None, verdict.quantities)]
+        return [
+            self._event(episode, touches, verdict, reach, quantities, k)
+            for k, (reach, quantities) in enumerate(parts)
+        ]
+
+    def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:
+        s = self._settings
+        t0, t1 = episode.interval_ns
+        at_ns = t1
+        if reach is not None:
+            self._who.use(reach, 1)
+            t0, t1 = reach.t0_ns, reach.t1_ns
+            at_ns = deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id])
+        total = sum(t.weight for t in touches)
+        persons = tuple(
+            Candidate(value=t.track_id, probability=min(t.weight / total, 1.0))
+            for t in touches[: s.max_candidates] if t.weight / total >= 0.05
+        )  # fmt: skip
+        reasons = []
+        if persons[0].probability < s.sure:
+            reasons.append("several people were at the shelf")
+        if verdict.kind_probability < s.sure:
+            reasons.append("unclear whether it was taken or put back")
+        if verdict.products[0][1] < s.sure:
+            reasons.append("products that look alike")
+        if verdict.quantities[0][1] < s.sure:
+            reasons.append("unclear how many")
+        if reach is None:
+            reasons.append("no hand was seen in the shelf")
+        return ShelfEvent(
+            event_id=event_id(self._layout.store_id, episode.slot_id, verdict.kind, touches[0].track_id, t0, number),
+            store_id=self._layout.store_id,
+            at_ns=at_ns,
+            kind=verdict.kind,
+            kind_probability=verdict.kind_probability,
+            persons=persons,
+            products=tuple(Candidate(value=g, probability=p) for g, p in verdict.products),
+            quantities=tuple(Candidate(value=str(q), probability=p) for q, p in merged(quantities)),
+            gondola_id=episode.gondola_id,
+            slot_id=episode.slot_id,
+            t0_ns=t0,
+            t1_ns=t1,
+            evidence=tuple(
+                EvidenceRef(
+                    camera_id=c, t0_ns=change.before.at_ns, t1_ns=change.after.at_ns,
+                    box_xyxy_px=tuple(float(v) for v in [*change.view.quad_px.min(0), *change.view.quad_px.max(0)]),
+                )
+                for c, change in sorted(episode.changes.items(), key=lambda kv: -kv[1].view.px_per_cm)
+            ),
+            reason="; ".join(reasons),
+        )  # fmt: skip
+
+    def _blind_event(self, reach: Reach) -> ShelfEvent:
+        """A reach into a face whose products no camera sees: where, when and who; what is for a person to say."""
+        s = self._settings
+        self._who.use(reach, 1)
+        by_gtin: dict[str, float] = {}
+        for slot, chance in reach.slots:
+            gtin = self._standing.get(slot)
+            if gtin is not None:
+                by_gtin[gtin] = by_gtin.get(gtin, 0.0) + chance
+        products = sorted(by_gtin.items(), key=lambda kv: (-kv[1], kv[0]))[: s.max_candidates]
+        if not products:
+            products = [(gtin, 1 / len(self._catalogue.gtins)) for gtin in self._catalogue.gtins[: s.max_candidates]]
+        cameras = [c for c, camera in self._layout.camera_by_id.items() if camera.in_view(reach.path_m).any()]
+        return ShelfEvent(
+            event_id=event_id(self._layout.store_id, reach.gondola_id, "pick", reach.track_id, reach.t0_ns, 0),
+            store_id=self._layout.store_id,
+            at_ns=deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id]),
+            kind="pick",
+            kind_probability=s.blind_pick_probability,
+            persons=(Candidate(value=reach.track_id, probability=1.0),),
+            products=tuple(Candidate(value=g, probability=min(p, 1.0)) for g, p in products),
+            quantities=(Candidate(value="1", probability=0.9),),
+            gondola_id=reach.gondola_id,
+            slot_id=reach.slots[0][0],
+            t0_ns=reach.t0_ns,
+            t1_ns=reach.t1_ns,
+            evidence=tuple(
+                EvidenceRef(camera_id=c, t0_ns=reach.t0_ns, t1_ns=reach.t1_ns) for c in sorted(cameras)
+            ),
+            reason=NO_CAMERA,
+        )  # fmt: skip
+
+
+def merged(quantities: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The same quantities, each once, best first."""
+    out: dict[int, float] = {}
+    for quantity, chance in quantities:
+        out[quantity] = out.get(quantity, 0.0) + chance
+    return sorted(((q, min(p, 1.0)) for q, p in out.items()), key=lambda qp: (-qp[1], qp[0]))
+
+
+def deepest_ns(reach: Reach, gondola) -> int:
+    """When the hand was furthest in the shelf."""
+    return int(reach.path_ns[int(np.argmin(gondola.to_face(reach.path_m)[:, 1]))])
+
+
+def event_id(*parts: object) -> str:
+    """The same for the same footage: made of where, what, who and when."""
+    return "shelf-" + hashlib.sha1("|".join(map(str, parts)).encode()).hexdigest()[:20]
