@@ -19,13 +19,14 @@ from calibration.camera import Camera
 from sim.render.mesh import Mesh, Scene, merged
 from sim.render.shaders import MAX_LAMPS, shader
 from sim.render.shading import lamp_scale, occlusion
-from sim.render.shadow import shadow_mesh
+from sim.render.shadow import Shadow, cast_shadow
 from sim.render.target import Rect, shared_target
 from sim.render.tessellate import tessellated
 from sim.render.upload import colour_texture, depth_texture, geom_node, interleaved
 
 NEAR_M, FAR_M = 0.1, 60.0
 _SUPER = 2
+_FLOOR_STEP = 2  # shadows are soft: worked out for every other pixel
 _CHUNK = 32  # keyed meshes that share a buffer
 
 
@@ -38,12 +39,14 @@ class _Picture:
     colour: np.ndarray | None = None
     depth: np.ndarray | None = None
     depth_map: core.Texture | None = None
+    floor_xy: np.ndarray | None = None
     stale: list[Rect] = field(default_factory=list)
 
 
 @dataclass
 class _Chunk:
     meshes: dict[Hashable, Mesh]
+    wide: bool = False
     node: core.NodePath | None = None
     box_m: np.ndarray | None = None
 
@@ -54,8 +57,7 @@ class _Mover:
 
     mesh: Mesh
     body: core.GeomNode
-    shadow: core.GeomNode | None
-    points_m: np.ndarray
+    shadow: Shadow | None
 
 
 class GlRenderer:
@@ -75,13 +77,13 @@ class GlRenderer:
         self._light = _light_uniforms(scene)
         self._scene = scene
         self._root = core.NodePath("static")
-        self._root.set_shader(shader())
+        self._root.set_shader(shader("TEXTURED", "SHINY"))
         self._root.set_texture(self._atlas)
         self._set_inputs(self._root, self._light)
         self._chunks: list[_Chunk] = []
         self._chunk_of: dict[Hashable, _Chunk] = {}
         for i, mesh in enumerate(scene.static):
-            self._chunks.append(_Chunk({("static", i): mesh}))
+            self._chunks.append(_Chunk({("static", i): mesh}, wide=True))
         keys = list(scene.keyed)
         for start in range(0, len(keys), _CHUNK):
             chunk = _Chunk({key: scene.keyed[key] for key in keys[start : start + _CHUNK]})
@@ -119,6 +121,8 @@ class GlRenderer:
         rows = np.concatenate([interleaved(p, occlusion(p)) for p in parts])
         mesh = merged(parts)
         chunk.node = self._root.attach_new_node(geom_node(rows, mesh.faces, static=True))
+        if chunk.wide and mesh.gloss > 0.01:
+            chunk.node.set_shader(shader("TEXTURED", "GLOSSY"), 1)
         chunk.box_m = _box(mesh.vertices_m)
 
     def _refresh(self, picture: _Picture) -> None:
@@ -133,6 +137,7 @@ class GlRenderer:
             self._refresh_rect(picture, rect)
         picture.stale = []
         picture.depth_map = depth_texture(picture.depth)
+        picture.floor_xy = None
 
     def _refresh_rect(self, picture: _Picture, rect: Rect) -> None:
         left, top, right, bottom = rect
@@ -141,6 +146,9 @@ class GlRenderer:
                 seen = _bounds(picture.camera, chunk.box_m, margin=2)
                 if seen is not None and _overlap(seen, rect):
                     chunk.node.show()
+                    # What is near goes first, so that less is painted over.
+                    away = np.linalg.norm(chunk.box_m - picture.camera.position_m, axis=1).max()
+                    chunk.node.set_bin("fixed", int(away * 100))
                 else:
                     chunk.node.hide()
         self._set_inputs(self._root, picture.uniforms)
@@ -159,8 +167,11 @@ class GlRenderer:
         picture = self._pictures[camera_id]
         self._refresh(picture)
         out = picture.colour.copy()
+        for mover in map(self._mover, movers):
+            if mover.shadow is not None:
+                self._darken(picture, out, mover.shadow)
         groups = self._groups(picture, movers)
-        jobs = [(self._scene_of(picture, group, rect, _SUPER), tuple(v * _SUPER for v in rect)) for group, rect in groups]
+        jobs = [(self._scene_of(picture, group, rect), tuple(v * _SUPER for v in rect)) for group, rect in groups]
         if jobs:
             layers = self._target.draw(jobs, picture.camera.size_px[1] * _SUPER)
             for (_, (left, top, right, bottom)), layer in zip(groups, layers, strict=True):
@@ -175,10 +186,9 @@ class GlRenderer:
         self._set_inputs(root, self._light)
         self._set_inputs(root, picture.uniforms)
         self._set_window(root, (0, 0, width, height))
-        root.set_shader(shader("MOVER", "IDS"))
+        root.set_shader(shader("MOVER", "IDS"), 2)
         root.set_shader_input("behind", picture.depth_map)
         root.set_shader_input("tint", (*self._light["tint"][:3], float(_SUPER * scale)))
-        root.set_two_sided(True)
         for i, mesh in enumerate(movers):
             root.attach_new_node(self._mover(mesh).body).set_shader_input("id", (i + 1) / 255.0)
         size = -(-width // scale), -(-height // scale)
@@ -186,9 +196,8 @@ class GlRenderer:
         (ids,) = self._target.draw([(root, (0, 0, *size))], size[1])
         return ids[..., 2].copy()
 
-    def depth_m(self, camera_id: str) -> np.ndarray:
-        picture = self._pictures[camera_id]
-        self._refresh(picture)
+    @staticmethod
+    def _metres(picture: _Picture) -> np.ndarray:
         window = picture.depth[::-_SUPER, ::_SUPER]
         return NEAR_M * FAR_M / (FAR_M - window * (FAR_M - NEAR_M))
 
@@ -198,13 +207,10 @@ class GlRenderer:
         if key in self._movers:
             self._movers.move_to_end(key)
             return self._movers[key]
-        shade = shadow_mesh(mesh, self._scene.light)
-        mover = _Mover(
-            mesh,
-            geom_node(interleaved(mesh), mesh.faces, static=False),
-            None if shade is None else geom_node(interleaved(*shade), shade[0].faces, static=False),
-            mesh.vertices_m if shade is None else np.concatenate([mesh.vertices_m, shade[0].vertices_m]),
-        )
+        node = geom_node(interleaved(mesh), mesh.faces, static=False)
+        kinds = [k for k, used in (("TEXTURED", mesh.uv is not None), ("SHINY", mesh.gloss > 0.01)) if used]
+        core.NodePath(node).set_shader(shader("MOVER", *kinds), 1)
+        mover = _Mover(mesh, node, cast_shadow(mesh, self._scene.light))
         self._movers[key] = mover
         while len(self._movers) > 64:
             self._movers.popitem(last=False)
@@ -214,7 +220,7 @@ class GlRenderer:
         """Movers whose rectangles overlap are drawn together, so that they hide each other."""
         groups: list[tuple[list[_Mover], Rect]] = []
         for mover in map(self._mover, movers):
-            rect = _bounds(picture.camera, mover.points_m, margin=2, dense=True)
+            rect = _bounds(picture.camera, mover.mesh.vertices_m, margin=2, dense=True)
             members = [mover]
             while rect is not None:
                 hit = next((g for g in groups if _overlap(g[1], rect)), None)
@@ -225,23 +231,30 @@ class GlRenderer:
                 members, rect = hit[0] + members, _union(hit[1], rect)
         return groups
 
-    def _scene_of(self, picture: _Picture, group: list[_Mover], rect: Rect, scale: int) -> core.NodePath:
+    def _darken(self, picture: _Picture, out: np.ndarray, shadow: Shadow) -> None:
+        rect = _bounds(picture.camera, shadow.outline_m, margin=0, dense=True)
+        if rect is None:
+            return
+        if picture.floor_xy is None:
+            picture.floor_xy = _floor_xy(picture.camera, self._metres(picture))
+        left, top, right, bottom = (v // _FLOOR_STEP for v in rect)
+        part = picture.floor_xy[top : bottom + 1, left : right + 1]
+        dark = cv2.remap(shadow.kept, (part - shadow.corner_m) / shadow.cell_m, None, cv2.INTER_LINEAR,
+                         borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+        dark = cv2.resize(dark, None, fx=_FLOOR_STEP, fy=_FLOOR_STEP, interpolation=cv2.INTER_LINEAR)
+        below = out[top * _FLOOR_STEP :, left * _FLOOR_STEP :][: dark.shape[0], : dark.shape[1]]
+        dark = dark[: below.shape[0], : below.shape[1]]
+        below[:] = cv2.multiply(below, cv2.merge([dark, dark, dark]), scale=1 / 255)
+
+    def _scene_of(self, picture: _Picture, group: list[_Mover], rect: Rect) -> core.NodePath:
         root = core.NodePath("movers")
         self._set_inputs(root, self._light)
         self._set_inputs(root, picture.uniforms)
         self._set_window(root, rect)
-        root.set_shader(shader("MOVER"))
         root.set_texture(self._atlas)
         root.set_shader_input("behind", picture.depth_map)
-        root.set_two_sided(True)
         for mover in group:
-            root.attach_new_node(mover.body).set_bin("fixed", 1)
-            if mover.shadow is not None:
-                shade = root.attach_new_node(mover.shadow)
-                shade.set_shader(shader("MOVER", "SHADOW"), 1)
-                shade.set_bin("fixed", 0)
-                shade.set_depth_write(False)
-                shade.set_attrib(_LAYERED)
+            root.attach_new_node(mover.body)
         return root
 
     @staticmethod
@@ -253,11 +266,6 @@ class GlRenderer:
     def _set_window(root: core.NodePath, rect: Rect) -> None:
         left, top, right, bottom = rect
         root.set_shader_input("window", (left, top, right - left, bottom - top))
-
-
-_LAYERED = core.ColorBlendAttrib.make(
-    core.ColorBlendAttrib.M_add, core.ColorBlendAttrib.O_one, core.ColorBlendAttrib.O_one_minus_incoming_alpha
-)
 
 
 def _camera_uniforms(camera: Camera) -> dict:
@@ -288,6 +296,15 @@ def _light_uniforms(scene: Scene) -> dict:
         "lamps": array,
         "tint": (*scene.light.tint[::-1], 1.0),
     }
+
+
+def _floor_xy(camera: Camera, depth_m: np.ndarray) -> np.ndarray:
+    """float32 (h, w, 2): floor coordinates seen in every `_FLOOR_STEP`th pixel, far away where it is not the floor."""
+    y, x = np.mgrid[0 : depth_m.shape[0] : _FLOOR_STEP, 0 : depth_m.shape[1] : _FLOOR_STEP]
+    rays = camera.rays(np.stack([x, y], axis=-1) + (_FLOOR_STEP - 1) / 2)
+    reach = depth_m[::_FLOOR_STEP, ::_FLOOR_STEP] / (rays @ camera.rotation[2])
+    seen = camera.position_m + rays * reach[..., None]
+    return np.where(np.abs(seen[..., 2:]) < 0.03, seen[..., :2], 1e6).astype(np.float32)
 
 
 def _box(points_m: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -12,8 +14,22 @@ _CELLS, _CELL_M = 40, 0.05
 _LAMPS, _REACH_M = 3, 1.5
 
 
-def shadow_mesh(mesh: Mesh, light: Light) -> tuple[Mesh, np.ndarray] | None:
-    """A grid on the floor around somebody and how dark it is there, float32 (V,); None for what is small or high up."""
+@dataclass(frozen=True)
+class Shadow:
+    """How much light is left on a grid of the floor.
+
+    `kept`: uint8 (N, N), 255 = all; rows along y. `corner_m`: (2,) where its first cell's centre is. `outline_m`: points
+    (P, 3) on the floor all over the part that is darkened.
+    """
+
+    kept: np.ndarray
+    corner_m: np.ndarray
+    cell_m: float
+    outline_m: np.ndarray
+
+
+def cast_shadow(mesh: Mesh, light: Light) -> Shadow | None:
+    """The shadow of a body; None for what is small or high up."""
     low, high = mesh.vertices_m.min(axis=0), mesh.vertices_m.max(axis=0)
     if low[2] > 0.6 or high[2] - low[2] < 0.5:
         return None
@@ -45,16 +61,10 @@ def shadow_mesh(mesh: Mesh, light: Light) -> tuple[Mesh, np.ndarray] | None:
             dark = 1 - (1 - dark) * (1 - strength * layer / peak)
     fade = np.minimum(1, 4 * (1 - np.abs(np.linspace(-1, 1, _CELLS + 1))))
     dark *= fade[:, None] * fade[None]
-    used = np.flatnonzero((dark > 0.004).any(axis=0)), np.flatnonzero((dark > 0.004).any(axis=1))
+    kept = np.round(255 * (1 - dark)).astype(np.uint8)
+    used = [np.flatnonzero((kept < 254).any(axis=axis)) for axis in (0, 1)]
     if not len(used[0]):
         return None
-    x0, x1, y0, y1 = used[0][0], used[0][-1], used[1][0], used[1][-1]
-    x0, y0, x1, y1 = max(x0 - 1, 0), max(y0 - 1, 0), min(x1 + 1, _CELLS), min(y1 + 1, _CELLS)
-    y, x = np.mgrid[y0 : y1 + 1, x0 : x1 + 1]
-    vertices = np.column_stack([corner[0] + x.ravel() * _CELL_M, corner[1] + y.ravel() * _CELL_M, np.full(x.size, 0.003)])
-    index = np.arange(x.size).reshape(x.shape)
-    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, 1:].ravel(), index[1:, :-1].ravel()
-    faces = np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])]).astype(np.int32)
-    normals = np.tile(np.array([0, 0, 1], np.float32), (x.size, 1))
-    grid = Mesh(vertices.astype(np.float32), normals, np.zeros((x.size, 3), np.float32), faces)
-    return grid, dark[y0 : y1 + 1, x0 : x1 + 1].ravel()
+    x, y = np.meshgrid(*[np.linspace(u[0] - 1, u[-1] + 1, 7) * _CELL_M for u in used])
+    outline = np.stack([x + corner[0], y + corner[1], np.zeros_like(x)], axis=-1).reshape(-1, 3)
+    return Shadow(kept, corner.astype(np.float32), _CELL_M, outline)

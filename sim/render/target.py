@@ -42,11 +42,16 @@ class Target:
         return self._views[index]
 
     def draw(
-        self, jobs: list[tuple[core.NodePath, Rect]], picture_height: int, *, depth: bool = False
+        self,
+        jobs: list[tuple[core.NodePath, Rect]],
+        picture_height: int,
+        *,
+        depth: bool = False,
+        eye: tuple[core.Lens, core.LMatrix4f] | None = None,
     ) -> list[np.ndarray]:
         """Draw each scene into its rectangle of a picture in the target's bottom left corner; uint8 (h, w, 4) BGRA a job.
 
-        `depth`: `take_depth` then gives what was left in the depth buffer.
+        `eye`: lens and pose for scenes whose shader does not project by itself. `depth`: `take_depth` then gives what was left in the depth buffer.
         """
         width, height = self.size
         regions = []
@@ -55,6 +60,9 @@ class Target:
             low, high = picture_height - bottom, picture_height - top
             region.set_dimensions(left / width, right / width, low / height, high / height)
             camera.node().set_scene(root)
+            if eye is not None:
+                camera.node().set_lens(eye[0])
+                camera.set_mat(eye[1])
             region.set_active(True)
             regions.append(region)
         if depth:

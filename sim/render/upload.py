@@ -63,7 +63,7 @@ def colour_texture(bgr: np.ndarray) -> core.Texture:
     texture.set_ram_image(np.ascontiguousarray(bgr[::-1]))
     texture.set_wrap_u(core.Texture.WM_clamp)
     texture.set_wrap_v(core.Texture.WM_clamp)
-    texture.set_minfilter(core.Texture.FT_linear_mipmap_linear)
+    texture.set_minfilter(core.Texture.FT_linear_mipmap_nearest)
     texture.set_magfilter(core.Texture.FT_linear)
     return texture
 

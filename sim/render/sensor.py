@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a camera does to a picture after the lens: exposure, colour, vignetting, blur and noise.
+
+Everything random comes from (seed, camera, frame index), so a picture is the same however often it is made.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_TILE_MARGIN_PX = 96
+
+
+@dataclass(frozen=True)
+class SensorSettings:
+    """Settings of one camera.
+
+    Attributes:
+        exposure: factor on the light.
+        white_balance: gains of blue, green and red.
+        saturation: 1 leaves colours alone, 0 is grey.
+        contrast: 0 leaves the tone curve straight, 1 is a strong S.
+        black_level: what no light at all gives, 0..255.
+        vignetting: share of the light that the corners lose.
+        noise: standard deviation in grey levels (of 255).
+        noise_grain_px: size of a noise grain; above 0.5 it looks like noise that went through a demosaicing filter.
+        colour_noise: 0 grey noise, 1 independent in every channel.
+        blur_px: standard deviation of the lens's blur.
+        sharpen: strength of the camera's own sharpening, 0..2; it leaves the halos cheap cameras have.
+        flicker: relative amplitude of lamps that flicker.
+        flicker_hz: as it shows in the video after aliasing.
+        shutter_s: how long the shutter is open; the renderer blurs what moves by that much.
+    """
+
+    exposure: float = 1.0
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
+    contrast: float = 0.25
+    black_level: float = 3.0
+    vignetting: float = 0.18
+    noise: float = 2.0
+    noise_grain_px: float = 0.6
+    colour_noise: float = 0.5
+    blur_px: float = 0.0
+    sharpen: float = 0.3
+    flicker: float = 0.0
+    flicker_hz: float = 1.7
+    shutter_s: float = 0.02
+
+
+class Sensor:
+    """The sensor of one camera. `size_px`: width, height."""
+
+    def __init__(self, settings: SensorSettings, camera_id: str, size_px: tuple[int, int], seed: int = 0) -> None:
+        self.settings = settings
+        self._key = (seed, zlib.crc32(camera_id.encode()))
+        width, height = size_px
+        self._shade = _vignette(width, height, settings.vignetting) if settings.vignetting > 0 else None
+        self._grain = _noise_tiles(width, height, settings, self._key) if settings.noise > 0 else None
+
+    def apply(self, picture: np.ndarray, frame_index: int, at_s: float) -> np.ndarray:
+        """uint8 (H, W, 3) BGR as drawn to uint8 (H, W, 3) BGR as the camera gives it. `at_s`: time, for the flicker."""
+        s = self.settings
+        if s.blur_px > 0:
+            picture = cv2.GaussianBlur(picture, (0, 0), s.blur_px)
+        if self._shade is not None:
+            picture = cv2.multiply(picture, self._shade, scale=1 / 255)
+        if s.saturation != 1:
+            picture = cv2.transform(picture, _saturation(s.saturation))
+        gain = s.exposure * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
+        picture = cv2.LUT(picture, _tone_curve(gain, s))
+        if s.sharpen > 0:
+            soft = cv2.blur(picture, (3, 3))
+            picture = cv2.addWeighted(picture, 1 + s.sharpen, soft, -s.sharpen, 0)
+        if self._grain is not None:
+            rng = np.random.default_rng((*self._key, frame_index))
+            height, width = picture.shape[:2]
+            for tile, change in zip(self._grain, (cv2.add, cv2.subtract), strict=True):
+                x, y = rng.integers(0, _TILE_MARGIN_PX, 2)
+                picture = change(picture, tile[y : y + height, x : x + width])
+        return picture
+
+
+def _tone_curve(gain: float, s: SensorSettings) -> np.ndarray:
+    """uint8 (1, 256, 3). Grey levels are taken as gamma 2, so a gain on the light is its root on the levels."""
+    level = np.arange(256) / 255
+    curves = []
+    for balance in s.white_balance:
+        x = level * np.sqrt(max(gain * balance, 0.0))
+        x = np.where(x < 0.8, x, 0.8 + 0.2 * np.tanh((x - 0.8) / 0.2))  # highlights roll off
+        x = x + s.contrast * (x * x * (3 - 2 * x) - x)
+        curves.append(s.black_level + x * (255 - s.black_level))
+    return np.clip(np.round(np.stack(curves, axis=-1)), 0, 255).astype(np.uint8)[None]
+
+
+def _saturation(amount: float) -> np.ndarray:
+    grey = np.array([0.114, 0.587, 0.299])
+    return amount * np.eye(3) + (1 - amount) * np.tile(grey, (3, 1))
+
+
+def _vignette(width: int, height: int, loss: float) -> np.ndarray:
+    """uint8 (H, W, 3), 255 in the middle. The root, as levels are gamma 2."""
+    x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)
+    r2 = (x[None] ** 2 + y[:, None] ** 2) / 2
+    return np.repeat(np.round(255 * np.sqrt(1 - loss * r2))[..., None], 3, axis=2).astype(np.uint8)
+
+
+def _noise_tiles(width: int, height: int, s: SensorSettings, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """What to add and what to subtract, uint8 (H + margin, W + margin, 3): cut at random places, they are the noise."""
+    rng = np.random.default_rng((*key, 0x6E6F6973))
+    tiles = []
+    for _ in range(2):
+        shape = height + _TILE_MARGIN_PX, width + _TILE_MARGIN_PX
+        grey = rng.standard_normal((*shape, 1), np.float32)
+        tile = (1 - s.colour_noise) * grey + s.colour_noise * rng.standard_normal((*shape, 3), np.float32)
+        if s.noise_grain_px > 0.3:
+            tile = cv2.GaussianBlur(tile, (0, 0), s.noise_grain_px)
+        # Two half-normal parts, one added and one taken away; the difference has `noise` as its deviation.
+        tile = np.maximum(tile / tile.std(), 0) * (s.noise / np.sqrt(2 * 0.3408))
+        whole = np.floor(tile + rng.random(tile.shape, np.float32))  # dithered: small noise is not lost
+        tiles.append(np.clip(whole, 0, 255).astype(np.uint8))
+    return tiles[0], tiles[1]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The renderer where there is no GL driver: Panda3D's own rasteriser, which knows no shaders.
+
+Light is worked out for each vertex here, everything is drawn in every picture by a pinhole camera, and the lens's
+distortion is a remapping of that picture. It is slow and leaves shadows out; where things are is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from panda3d import core
+
+from calibration.camera import Camera
+from sim.render.mesh import Mesh, Scene
+from sim.render.shading import occlusion, vertex_light
+from sim.render.target import Target, shared_target
+from sim.render.tessellate import tessellated
+from sim.render.upload import colour_texture, geom_node, interleaved
+
+_LARGEST_PX = 2048
+_WIDEST = 4.0  # tangent of the widest angle drawn
+
+
+@dataclass
+class _Pinhole:
+    """A pinhole camera that sees all the lens sees. `maps`: for each pixel of the picture, where the pinhole has it."""
+
+    camera: Camera
+    size: tuple[int, int]
+    focal_px: float
+    eye: tuple[core.Lens, core.LMatrix4f]
+    maps: np.ndarray
+
+    @classmethod
+    def of(cls, camera: Camera) -> _Pinhole:
+        width, height = camera.size_px
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        pixels = np.stack([x, y], axis=-1).reshape(-1, 1, 2)
+        rays = cv2.undistortPoints(
+            pixels, camera.matrix, camera.distortion, criteria=(cv2.TERM_CRITERIA_COUNT, 40, 0)
+        ).reshape(height, width, 2)
+        radius = np.linalg.norm(rays, axis=-1)
+        rays[radius > min(camera.valid_radius, _WIDEST)] = np.nan
+        half = np.nanmax(np.abs(rays).reshape(-1, 2), axis=0) * 1.01
+        focal = min(float(camera.matrix[0, 0]), _LARGEST_PX / 2 / float(half.max()))
+        size = tuple(int(2 * np.ceil(h * focal / 2) * 1) + 2 for h in 2 * half)
+        lens = core.PerspectiveLens()
+        lens.set_film_size(*size)
+        lens.set_focal_length(focal)
+        lens.set_near_far(0.1, 60.0)
+        r, p = camera.rotation, camera.position_m
+        pose = np.vstack([[*r[0], 0], [*r[2], 0], [*-r[1], 0], [*p, 1]])
+        maps = rays * focal + (np.array(size, np.float32) - 1) / 2
+        return cls(camera, size, focal, (lens, core.LMatrix4f(*map(float, pose.ravel()))), np.nan_to_num(maps, nan=-9))
+
+
+class SoftwareRenderer:
+    def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
+        self._pinholes = {c.camera_id: _Pinhole.of(c) for c in cameras}
+        self._target: Target = shared_target(
+            "software", *(max(p.size[axis] for p in self._pinholes.values()) for axis in (0, 1))
+        )
+        self.set_static(scene)
+
+    def set_static(self, scene: Scene) -> None:
+        self._scene = scene
+        self._atlas = colour_texture(scene.atlas)
+        self._root, self._ids_root = core.NodePath("static"), core.NodePath("ids")
+        self._root.set_texture(self._atlas)
+        self._keyed: dict[Hashable, list[core.NodePath]] = {}
+        eyes_m = np.array([p.camera.position_m for p in self._pinholes.values()])
+        for mesh in scene.static:
+            self._add(tessellated(mesh, eyes_m, share=0.3, least_m=0.3))
+        for key, mesh in scene.keyed.items():
+            self.replace_static(key, mesh)
+
+    def replace_static(self, key: Hashable, mesh: Mesh | None) -> None:
+        for node in self._keyed.pop(key, []):
+            node.remove_node()
+        if mesh is not None:
+            self._keyed[key] = self._add(mesh)
+
+    def _add(self, mesh: Mesh) -> list[core.NodePath]:
+        black = replace(mesh, colours=np.zeros_like(mesh.colours))
+        return [self._root.attach_new_node(self._lit(mesh)), self._ids_root.attach_new_node(_flat(black))]
+
+    def _lit(self, mesh: Mesh) -> core.GeomNode:
+        light = np.sqrt(vertex_light(mesh, self._scene.light) * occlusion(mesh))[:, None] * np.sqrt(self._scene.light.tint)
+        return _flat(replace(mesh, colours=np.clip(mesh.colours * light, 0, 1).astype(np.float32)))
+
+    def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
+        return self._seen(self._pinholes[camera_id], self._root, [self._lit(m) for m in movers], cv2.INTER_LINEAR, 1)
+
+    def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
+        flat = [
+            _flat(replace(m, colours=np.full_like(m.colours, (i + 1) / 255), uv=None)) for i, m in enumerate(movers)
+        ]
+        return self._seen(self._pinholes[camera_id], self._ids_root, flat, cv2.INTER_NEAREST, scale)[..., 2].copy()
+
+    def _seen(
+        self, pinhole: _Pinhole, root: core.NodePath, movers: list[core.GeomNode], how: int, scale: int
+    ) -> np.ndarray:
+        nodes = [root.attach_new_node(node) for node in movers]
+        (picture,) = self._target.draw([(root, (0, 0, *pinhole.size))], pinhole.size[1], eye=pinhole.eye)
+        for node in nodes:
+            node.remove_node()
+        maps = np.ascontiguousarray(pinhole.maps[scale // 2 :: scale, scale // 2 :: scale])
+        return cv2.remap(np.ascontiguousarray(picture[..., :3]), maps, None, how, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _flat(mesh: Mesh) -> core.GeomNode:
+    return geom_node(interleaved(mesh), mesh.faces, static=False)
