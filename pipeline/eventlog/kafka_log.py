@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The event log on Apache Kafka, through kafka-python.
+
+The producer is idempotent with `acks=all`: what it sends again after a broker's restart is stored once and in order.
+Readers are members of a consumer group with range assignment, which gives one member the same partition numbers of all
+topics, that is all events of a store. A broker that cannot be reached is waited for, said once, up to `timeout_s`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Sequence
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    CommitFailedError,
+    KafkaConfigurationError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from pipeline.errors import EventLogError
+from pipeline.eventlog.codec import CONTENT_TYPE, DeadLetter, cloudevent_headers, encode
+from pipeline.eventlog.log import Batch, Positions, RawRecord, StartAt, sort_out
+from pipeline.messages import DEAD_LETTER_TOPIC, TOPIC_OF, Event
+
+logger = logging.getLogger(__name__)
+
+_DAY_MS = 24 * 3600 * 1000
+_KEEP_MS = {"walkout.receipts": -1, DEAD_LETTER_TOPIC: 90 * _DAY_MS}
+_KEEP_OTHERS_MS = 30 * _DAY_MS
+_ATTEMPT_S = 2.0
+"""How long one attempt may take before it counts as the broker being away."""
+_RECONNECT_MAX_MS = 1000
+
+
+class KafkaLog:
+    """Topics of a Kafka cluster as an event log. Waits for the broker and makes the topics that are missing."""
+
+    def __init__(
+        self, servers: Sequence[str], *, timeout_s: float = 60.0, partitions: int = 1, replication: int = -1
+    ) -> None:
+        if logging.getLogger("kafka").level == logging.NOTSET:  # it reports every failed attempt; we report the outage
+            logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        self.servers = list(servers)
+        self.timeout_s = timeout_s
+        self._common = {"bootstrap_servers": self.servers, "reconnect_backoff_max_ms": _RECONNECT_MAX_MS}
+        patience = Patience(self.servers, timeout_s)
+        while True:
+            try:
+                patience.probe()
+                self._make_topics(partitions, replication)
+                self._producer = KafkaProducer(
+                    **self._common,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=5,
+                    delivery_timeout_ms=int(timeout_s * 1000),
+                    request_timeout_ms=min(30_000, int(timeout_s * 500)),
+                    max_block_ms=int(timeout_s * 1000),
+                    bootstrap_timeout_ms=int(timeout_s * 1000),
+                )
+                break
+            except KafkaConfigurationError:
+                raise
+            except (KafkaError, OSError) as error:
+                patience.failed(error)
+        patience.over()
+
+    def append(self, events: Sequence[Event]) -> None:
+        self._send([(TOPIC_OF[e.type], e.store_id, encode(e), cloudevent_headers(e)) for e in events])
+
+    def read(self, group: str, topics: Sequence[str], start_at: StartAt | None = None) -> KafkaReader:
+        return KafkaReader(self, group, topics, start_at)
+
+    def ends(self, topics: Sequence[str]) -> Positions:
+        patience = Patience(self.servers, self.timeout_s)
+        while True:
+            try:
+                consumer = KafkaConsumer(**self._common, bootstrap_timeout_ms=int(_ATTEMPT_S * 1000))
+                try:
+                    places = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
+                    ends = consumer.end_offsets(places, timeout_ms=int(_ATTEMPT_S * 1000))
+                finally:
+                    consumer.close(autocommit=False, timeout_ms=1000)
+                return {(place.topic, place.partition): offset for place, offset in ends.items()}
+            except KafkaError as error:
+                patience.failed(error)
+
+    def close(self) -> None:
+        self._producer.close(timeout=_ATTEMPT_S)
+
+    def _send(self, messages: Sequence[tuple[str, str, bytes, list[tuple[str, bytes]]]]) -> None:
+        """Hand over all, then wait until the broker has all. Kafka-python sends them again meanwhile."""
+        patience = Patience(self.servers, self.timeout_s)
+        try:
+            futures = [
+                self._producer.send(topic, key=key.encode(), value=body, headers=headers)
+                for topic, key, body, headers in messages
+            ]
+            for future in futures:
+                while not future.is_done:
+                    try:
+                        future.get(timeout=_ATTEMPT_S)
+                    except KafkaTimeoutError as error:
+                        if not future.is_done:
+                            patience.failed(error)
+                future.get()
+        except KafkaError as error:
+            raise EventLogError(f"Kafka at {_names(self.servers)} did not take an event: {_line(error)}") from error
+        patience.over()
+
+    def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        headers = [("content-type", CONTENT_TYPE)]
+        self._send([(DEAD_LETTER_TOPIC, d.topic, d.model_dump_json().encode(), headers) for d in letters])
+
+    def _make_topics(self, partitions: int, replication: int) -> None:
+        admin = KafkaAdminClient(**self._common, bootstrap_timeout_ms=int(self.timeout_s * 1000))
+        try:
+            known = set(admin.list_topics())
+            wanted = {
+                topic: {
+                    "num_partitions": partitions,
+                    "replication_factor": replication,
+                    "configs": {"retention.ms": str(_KEEP_MS.get(topic, _KEEP_OTHERS_MS))},
+                }
+                for topic in sorted({*TOPIC_OF.values(), DEAD_LETTER_TOPIC} - known)
+            }
+            if wanted:
+                try:
+                    admin.create_topics(wanted, wait_for_metadata=True)
+                except TopicAlreadyExistsError:  # another process was quicker
+                    admin.wait_for_topics(list(wanted))
+        finally:
+            admin.close()
+
+
+class KafkaReader:
+    """One member of a consumer group; `start_at` is asked whenever partitions are assigned to it."""
+
+    def __init__(self, log: KafkaLog, group: str, topics: Sequence[str], start_at: StartAt | None) -> None:
+        self._log = log
+        self._patience = Patience(log.servers, log.timeout_s)
+        self._heard = time.monotonic()
+        self._consumer = KafkaConsumer(
+            **log._common,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            bootstrap_timeout_ms=int(log.timeout_s * 1000),
+        )
+        self._consumer.subscribe(list(topics), listener=_SeekOnAssignment(self._consumer, start_at))
+
+    def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
+        try:
+            polled = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except KafkaError as error:
+            if not getattr(error, "retriable", False):
+                raise EventLogError(f"Kafka at {_names(self._log.servers)}: cannot read: {_line(error)}") from error
+            polled = {}
+        if not polled:
+            self._check()
+            return Batch.empty()
+        self._heard = time.monotonic()
+        good, dead, positions = sort_out(
+            RawRecord(r.topic, r.partition, r.offset, r.key, r.value if r.value is not None else b"")
+            for records in polled.values()
+            for r in records
+        )
+        self._log._bury(dead)
+        return Batch(good, positions)
+
+    def commit(self, positions: Positions) -> None:
+        offsets = {TopicPartition(t, p): OffsetAndMetadata(offset, "", -1) for (t, p), offset in positions.items()}
+        patience = Patience(self._log.servers, self._log.timeout_s)
+        while offsets:
+            try:
+                self._consumer.commit(offsets, timeout_ms=int(_ATTEMPT_S * 1000))
+                return
+            except CommitFailedError:
+                return  # the partitions went to another member, who reads these records again: at least once
+            except KafkaError as error:
+                patience.failed(error)
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=int(_ATTEMPT_S * 1000))
+
+    def _check(self) -> None:
+        """Nothing came for a while: is there nothing, or nobody?"""
+        if time.monotonic() - self._heard < _ATTEMPT_S:
+            return
+        try:
+            self._patience.probe()
+        except OSError as error:
+            self._patience.failed(error)
+        else:
+            self._patience.over()
+            self._heard = time.monotonic()
+
+
+class _SeekOnAssignment(ConsumerRebalanceListener):
+    def __init__(self, consumer: KafkaConsumer, start_at: StartAt | None) -> None:
+        self._consumer, self._start_at = consumer, start_at
+
+    def on_partitions_revoked(self, revoked) -> None:
+        pass
+
+    def on_partitions_assigned(self, assigned) -> None:
+        for place in assigned:
+            offset = self._start_at(place.topic, place.partition) if self._start_at is not None else None
+            if offset is not None:
+                self._consumer.seek(place, offset)
+
+
+class Patience:
+    """How long an outage has lasted, when to say so (once), and when it is too long."""
+
+    def __init__(self, servers: Sequence[str], timeout_s: float) -> None:
+        self._servers, self._timeout_s = servers, timeout_s
+        self._since: float | None = None
+        self._pause_s = 0.1
+
+    def probe(self) -> None:
+        """Raises the last `OSError` when no server accepts a connection."""
+        for i, server in enumerate(self._servers):
+            host, _, port = server.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=_ATTEMPT_S).close()
+                return
+            except OSError:
+                if i == len(self._servers) - 1:
+                    raise
+
+    def failed(self, error: Exception) -> None:
+        """One attempt failed: pause before the next (0.1 s, doubling up to 2 s); `EventLogError` after `timeout_s`."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            logger.warning(
+                "Kafka at %s cannot be reached (%s); waiting up to %g s",
+                _names(self._servers), _line(error), self._timeout_s,
+            )  # fmt: skip
+        left_s = self._since + self._timeout_s - now
+        if left_s <= 0:
+            raise EventLogError(
+                f"Kafka at {_names(self._servers)} could not be reached for {self._timeout_s:g} s: {_line(error)}; "
+                "is the broker running, and is the address right?"
+            )
+        time.sleep(min(self._pause_s, left_s))
+        self._pause_s = min(2 * self._pause_s, 2.0)
+
+    def over(self) -> None:
+        if self._since is not None:
+            logger.warning("Kafka at %s is back after %.1f s", _names(self._servers), time.monotonic() - self._since)
+        self._since, self._pause_s = None, 0.1
+
+
+def _names(servers: Sequence[str]) -> str:
+    return ",".join(servers)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
