@@ -34,12 +34,10 @@ class SlotChange:
 
 
 def signature(view: SlotView, crop: np.ndarray) -> np.ndarray:
-    """float32 (h, w, 3): the front's box at half size, which evens out noise and compression."""
-    (x1, y1), (x2, y2) = np.floor(view.quad_px.min(0)).astype(int), np.ceil(view.quad_px.max(0)).astype(int)
-    left, top = view.rect_px[:2]
-    part = crop[max(y1 - top, 0) : y2 - top + 1, max(x1 - left, 0) : x2 - left + 1]
-    size = max(2, part.shape[1] // 2), max(2, part.shape[0] // 2)
-    return cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    """float32 (h, w, 3): the item's front, rectified, at half size, which evens out noise and compression."""
+    front = view.rectify(crop, 0.0)
+    size = max(4, front.shape[1] // 2), max(4, front.shape[0] // 2)
+    return cv2.resize(front, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from models.crops import CropWindow, cut, window_at
-from pipeline.shelf.views import SlotView
+from pipeline.shelf.views import FRONT_INSET_M, SlotView
 
 _DEPTH_STEP_M = 0.01
 _MIN_FIT_IOU = 0.45
@@ -81,7 +81,7 @@ def item_boxes(view: SlotView) -> tuple[np.ndarray, np.ndarray]:
     steps = np.arange(0.0, max(view.shelf.depth_m - depth, 0.0) + _DEPTH_STEP_M, _DEPTH_STEP_M)
     along = middle + np.array([-0.5, 0.5, 0.5, -0.5] * 2) * width
     up = view.shelf.height_m + np.array([0, 0, height, height] * 2)
-    out = -np.array([0.0] * 4 + [depth] * 4)
+    out = -FRONT_INSET_M - np.array([0.0] * 4 + [depth] * 4)
     corners = view.gondola.to_world(along[None], out[None] - steps[:, None], up[None])
     pixels = view.camera.project(corners)
     return steps, np.concatenate([np.nanmin(pixels, axis=1), np.nanmax(pixels, axis=1)], axis=1)

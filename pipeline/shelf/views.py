@@ -16,6 +16,8 @@ from models.crops import NATIVE_PX
 from pipeline.shelf.settings import ShelfSettings
 
 RECTIFIED_PX_PER_CM = 3.0
+FRONT_INSET_M = 0.013
+"""Items stand this far behind the shelf's front edge; pictures of fronts are taken there."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,6 @@ class SlotView:
         corners = item_front(self.gondola, self.shelf, self.slot, self.item_m, behind_m)
         return self.camera.project(corners).astype(np.float32)
 
-    def mask(self) -> np.ndarray:
-        """bool (h, w) over `rect_px`: the item's front."""
-        x1, y1, x2, y2 = self.rect_px
-        out = np.zeros((y2 - y1, x2 - x1), np.uint8)
-        cv2.fillConvexPoly(out, np.round(self.quad_px - (x1, y1)).astype(np.int32), 1)
-        return out.astype(bool)
-
     def rectified_size(self) -> tuple[int, int]:
         """Width and height in pixels of a rectified front."""
         return tuple(max(8, round(self.item_m[i] * 100 * RECTIFIED_PX_PER_CM)) for i in (0, 2))
@@ -71,11 +66,14 @@ class SlotView:
 def item_front(
     gondola: Gondola, shelf: Shelf, slot: Slot, item_m: tuple[float, float, float], behind_m: float = 0.0
 ) -> np.ndarray:
-    """World corners (4, 3) of the front of an item that stands in the middle of a slot."""
+    """World corners (4, 3) of the front of an item that stands in the middle of a slot.
+
+    `behind_m`: how much further back than the foremost place.
+    """
     middle, half = (slot.start_m + slot.end_m) / 2, item_m[0] / 2
     low, high = shelf.height_m, shelf.height_m + item_m[2]
     along = np.array([middle - half, middle + half, middle + half, middle - half])
-    return gondola.to_world(along, np.full(4, -behind_m), np.array([low, low, high, high]))
+    return gondola.to_world(along, np.full(4, -FRONT_INSET_M - behind_m), np.array([low, low, high, high]))
 
 
 def item_size(shelf: Shelf, slot: Slot, planogram: Planogram, catalogue: Catalogue) -> tuple[float, float, float]:
