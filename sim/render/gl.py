@@ -16,9 +16,10 @@ import numpy as np
 from panda3d import core
 
 from calibration.camera import Camera
+from sim.render.ambient import OpenSky, crease_shade
 from sim.render.mesh import Mesh, Scene, merged
 from sim.render.shaders import MAX_LAMPS, shader
-from sim.render.shading import lamp_scale, occlusion
+from sim.render.shading import lamp_scale
 from sim.render.shadow import Shadow, cast_shadow
 from sim.render.target import Rect, shared_target
 from sim.render.tessellate import tessellated
@@ -27,6 +28,7 @@ from sim.render.upload import colour_texture, depth_texture, geom_node, interlea
 NEAR_M, FAR_M = 0.1, 60.0
 _SUPER = 2
 _FLOOR_STEP = 2  # shadows are soft: worked out for every other pixel
+_CREASE_PX = 60  # a change is drawn anew with this much around it, for the shade in creases
 _CHUNK = 32  # keyed meshes that share a buffer
 
 
@@ -73,6 +75,7 @@ class GlRenderer:
     # -- what stands still
 
     def set_static(self, scene: Scene) -> None:
+        self._sky = OpenSky(scene.static)
         self._atlas = colour_texture(scene.atlas)
         self._light = _light_uniforms(scene)
         self._scene = scene
@@ -118,7 +121,7 @@ class GlRenderer:
         if not chunk.meshes:
             return
         parts = [tessellated(m, self._eyes_m) for m in chunk.meshes.values()]
-        rows = np.concatenate([interleaved(p, occlusion(p)) for p in parts])
+        rows = np.concatenate([interleaved(p, self._sky.at(p.vertices_m)) for p in parts])
         mesh = merged(parts)
         chunk.node = self._root.attach_new_node(geom_node(rows, mesh.faces, static=True))
         if chunk.wide and mesh.gloss > 0.01:
@@ -133,7 +136,7 @@ class GlRenderer:
             picture.stale = [(0, 0, width, height)]
         if not picture.stale:
             return
-        for rect in _disjoint(picture.stale):
+        for rect in _disjoint([_grown(r, _CREASE_PX, width, height) for r in picture.stale]):
             self._refresh_rect(picture, rect)
         picture.stale = []
         picture.depth_map = depth_texture(picture.depth)
@@ -141,25 +144,31 @@ class GlRenderer:
 
     def _refresh_rect(self, picture: _Picture, rect: Rect) -> None:
         left, top, right, bottom = rect
-        for chunk in self._chunks:
-            if chunk.node is not None:
-                seen = _bounds(picture.camera, chunk.box_m, margin=2)
-                if seen is not None and _overlap(seen, rect):
-                    chunk.node.show()
-                    # What is near goes first, so that less is painted over.
-                    away = np.linalg.norm(chunk.box_m - picture.camera.position_m, axis=1).max()
-                    chunk.node.set_bin("fixed", int(away * 100))
-                else:
-                    chunk.node.hide()
+        chunks = [c for c in self._chunks if c.node is not None]
+        # What is near goes first, so that less is painted over.
+        away = [np.linalg.norm(c.box_m - picture.camera.position_m, axis=1).max() for c in chunks]
+        for rank, index in enumerate(np.argsort(away, kind="stable")):
+            chunk = chunks[index]
+            seen = _bounds(picture.camera, chunk.box_m, margin=2)
+            if seen is not None and _overlap(seen, rect):
+                chunk.node.show()
+                chunk.node.set_bin("fixed", rank)
+            else:
+                chunk.node.hide()
         self._set_inputs(self._root, picture.uniforms)
         self._set_window(self._root, rect)
         full_height, full_width = picture.depth.shape
         drawn = tuple(v * _SUPER for v in rect)
         (colour,) = self._target.draw([(self._root, drawn)], full_height, depth=True)
-        picture.colour[top:bottom, left:right] = _halved(colour)[..., :3]
         # Depth stays upside down, as GL has it.
         part = slice(full_height - drawn[3], full_height - drawn[1]), slice(drawn[0], drawn[2])
         picture.depth[part] = self._target.take_depth()[:full_height, :full_width][part]
+        shade = crease_shade(_metres(picture.depth[part][::-_SUPER, ::_SUPER]))
+        colour = cv2.multiply(_halved(colour)[..., :3], cv2.merge([shade] * 3), scale=1 / 255)
+        # Near the rectangle's edge the shade does not know what lies beyond; there the old one is still right.
+        keep = [0 if edge == limit else _CREASE_PX // 2 for edge, limit in zip(rect, (0, 0, *picture.camera.size_px))]
+        inner = slice(keep[1], bottom - top - keep[3]), slice(keep[0], right - left - keep[2])
+        picture.colour[top:bottom, left:right][inner] = colour[inner]
 
     # -- what moves
 
@@ -186,6 +195,7 @@ class GlRenderer:
         self._set_inputs(root, self._light)
         self._set_inputs(root, picture.uniforms)
         self._set_window(root, (0, 0, width, height))
+        root.set_bin("unsorted", 0)
         root.set_shader(shader("MOVER", "IDS"), 2)
         root.set_shader_input("behind", picture.depth_map)
         root.set_shader_input("tint", (*self._light["tint"][:3], float(_SUPER * scale)))
@@ -195,11 +205,6 @@ class GlRenderer:
         self._set_window(root, (0, 0, size[0] * scale, size[1] * scale))
         (ids,) = self._target.draw([(root, (0, 0, *size))], size[1])
         return ids[..., 2].copy()
-
-    @staticmethod
-    def _metres(picture: _Picture) -> np.ndarray:
-        window = picture.depth[::-_SUPER, ::_SUPER]
-        return NEAR_M * FAR_M / (FAR_M - window * (FAR_M - NEAR_M))
 
     def _mover(self, mesh: Mesh) -> _Mover:
         """The mesh as it was uploaded for another camera of the same instant, or uploaded now."""
@@ -227,7 +232,7 @@ class GlRenderer:
                 if hit is None:
                     groups.append((members, rect))
                     break
-                groups.remove(hit)
+                groups = [g for g in groups if g is not hit]  # meshes are arrays: no == on them
                 members, rect = hit[0] + members, _union(hit[1], rect)
         return groups
 
@@ -236,7 +241,7 @@ class GlRenderer:
         if rect is None:
             return
         if picture.floor_xy is None:
-            picture.floor_xy = _floor_xy(picture.camera, self._metres(picture))
+            picture.floor_xy = _floor_xy(picture.camera, _metres(picture.depth[::-_SUPER, ::_SUPER]))
         left, top, right, bottom = (v // _FLOOR_STEP for v in rect)
         part = picture.floor_xy[top : bottom + 1, left : right + 1]
         dark = cv2.remap(shadow.kept, (part - shadow.corner_m) / shadow.cell_m, None, cv2.INTER_LINEAR,
@@ -252,6 +257,7 @@ class GlRenderer:
         self._set_inputs(root, picture.uniforms)
         self._set_window(root, rect)
         root.set_texture(self._atlas)
+        root.set_bin("unsorted", 0)  # else the order, and with it a pixel, hangs on where objects lie in memory
         root.set_shader_input("behind", picture.depth_map)
         for mover in group:
             root.attach_new_node(mover.body)
@@ -298,6 +304,11 @@ def _light_uniforms(scene: Scene) -> dict:
     }
 
 
+def _metres(window_depth: np.ndarray) -> np.ndarray:
+    """Depth buffer values to distances along the optical axis."""
+    return NEAR_M * FAR_M / (FAR_M - window_depth * (FAR_M - NEAR_M))
+
+
 def _floor_xy(camera: Camera, depth_m: np.ndarray) -> np.ndarray:
     """float32 (h, w, 2): floor coordinates seen in every `_FLOOR_STEP`th pixel, far away where it is not the floor."""
     y, x = np.mgrid[0 : depth_m.shape[0] : _FLOOR_STEP, 0 : depth_m.shape[1] : _FLOOR_STEP]
@@ -332,6 +343,14 @@ def _bounds(camera: Camera, points_m: np.ndarray, margin: int, *, dense: bool = 
     left, top = max(low[0], 0), max(low[1], 0)
     right, bottom = min(high[0], width), min(high[1], height)
     return (int(left), int(top), int(right), int(bottom)) if left < right and top < bottom else None
+
+
+def _grown(rect: Rect, by: int, width: int, height: int) -> Rect:
+    left, top, right, bottom = rect
+    # Whole steps of four keep the coarse grid of the shade in place.
+    low = [max(v - by, 0) // 4 * 4 for v in (left, top)]
+    high = [min(-(-(v + by) // 4) * 4, limit) for v, limit in ((right, width), (bottom, height))]
+    return low[0], low[1], high[0], high[1]
 
 
 def _overlap(a: Rect, b: Rect) -> bool:

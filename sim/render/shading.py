@@ -31,7 +31,3 @@ def vertex_light(mesh: Mesh, light: Light) -> np.ndarray:
     direct = light.direct * lamp_scale(lamps) * lamp_sum(mesh.vertices_m, mesh.normals, lamps)
     return light.ambient * (0.8 + 0.2 * mesh.normals[:, 2]) + direct
 
-
-def occlusion(mesh: Mesh) -> np.ndarray | float:
-    """How open the room is above each vertex, 0..1."""
-    return 1.0

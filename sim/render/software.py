@@ -15,8 +15,9 @@ import numpy as np
 from panda3d import core
 
 from calibration.camera import Camera
+from sim.render.ambient import OpenSky
 from sim.render.mesh import Mesh, Scene
-from sim.render.shading import occlusion, vertex_light
+from sim.render.shading import vertex_light
 from sim.render.target import Target, shared_target
 from sim.render.tessellate import tessellated
 from sim.render.upload import colour_texture, geom_node, interleaved
@@ -68,8 +69,11 @@ class SoftwareRenderer:
 
     def set_static(self, scene: Scene) -> None:
         self._scene = scene
+        self._sky = OpenSky(scene.static)
         self._atlas = colour_texture(scene.atlas)
         self._root, self._ids_root = core.NodePath("static"), core.NodePath("ids")
+        for root in (self._root, self._ids_root):
+            root.set_bin("unsorted", 0)  # else the order, and with it a pixel, hangs on where objects lie in memory
         self._root.set_texture(self._atlas)
         self._keyed: dict[Hashable, list[core.NodePath]] = {}
         eyes_m = np.array([p.camera.position_m for p in self._pinholes.values()])
@@ -85,15 +89,17 @@ class SoftwareRenderer:
             self._keyed[key] = self._add(mesh)
 
     def _add(self, mesh: Mesh) -> list[core.NodePath]:
+        lit = self._lit(mesh)
+        lit = replace(lit, colours=lit.colours * np.sqrt(self._sky.at(mesh.vertices_m))[:, None])
         black = replace(mesh, colours=np.zeros_like(mesh.colours))
-        return [self._root.attach_new_node(self._lit(mesh)), self._ids_root.attach_new_node(_flat(black))]
+        return [self._root.attach_new_node(_flat(lit)), self._ids_root.attach_new_node(_flat(black))]
 
-    def _lit(self, mesh: Mesh) -> core.GeomNode:
-        light = np.sqrt(vertex_light(mesh, self._scene.light) * occlusion(mesh))[:, None] * np.sqrt(self._scene.light.tint)
-        return _flat(replace(mesh, colours=np.clip(mesh.colours * light, 0, 1).astype(np.float32)))
+    def _lit(self, mesh: Mesh) -> Mesh:
+        light = np.sqrt(vertex_light(mesh, self._scene.light))[:, None] * np.sqrt(self._scene.light.tint)
+        return replace(mesh, colours=np.clip(mesh.colours * light, 0, 1).astype(np.float32))
 
     def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
-        return self._seen(self._pinholes[camera_id], self._root, [self._lit(m) for m in movers], cv2.INTER_LINEAR, 1)
+        return self._seen(self._pinholes[camera_id], self._root, [_flat(self._lit(m)) for m in movers], cv2.INTER_LINEAR, 1)
 
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
         flat = [
