@@ -52,3 +52,7 @@ class Renderer:
         if len(movers) > 255:
             raise ValueError(f"draw_ids can tell 255 movers apart, got {len(movers)}")
         return self._backend.draw_ids(camera_id, movers, scale)
+
+    def depth_m(self, camera_id: str) -> np.ndarray:
+        """float32 (H, W): distance along the optical axis of what stands still in each pixel."""
+        return self._backend.depth_m(camera_id)

@@ -206,6 +206,11 @@ class GlRenderer:
         (ids,) = self._target.draw([(root, (0, 0, *size))], size[1])
         return ids[..., 2].copy()
 
+    def depth_m(self, camera_id: str) -> np.ndarray:
+        picture = self._pictures[camera_id]
+        self._refresh(picture)
+        return _metres(picture.depth[::-_SUPER, ::_SUPER])
+
     def _mover(self, mesh: Mesh) -> _Mover:
         """The mesh as it was uploaded for another camera of the same instant, or uploaded now."""
         key = id(mesh)

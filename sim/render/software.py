@@ -23,6 +23,7 @@ from sim.render.tessellate import tessellated
 from sim.render.upload import colour_texture, geom_node, interleaved
 
 _LARGEST_PX = 2048
+NEAR_M, FAR_M = 0.1, 60.0
 _WIDEST = 4.0  # tangent of the widest angle drawn
 
 
@@ -52,7 +53,7 @@ class _Pinhole:
         lens = core.PerspectiveLens()
         lens.set_film_size(*size)
         lens.set_focal_length(focal)
-        lens.set_near_far(0.1, 60.0)
+        lens.set_near_far(NEAR_M, FAR_M)
         r, p = camera.rotation, camera.position_m
         pose = np.vstack([[*r[0], 0], [*r[2], 0], [*-r[1], 0], [*p, 1]])
         maps = rays * focal + (np.array(size, np.float32) - 1) / 2
@@ -107,6 +108,12 @@ class SoftwareRenderer:
         ]
         return self._seen(self._pinholes[camera_id], self._ids_root, flat, cv2.INTER_NEAREST, scale)[..., 2].copy()
 
+    def depth_m(self, camera_id: str) -> np.ndarray:
+        pinhole = self._pinholes[camera_id]
+        meshes = [*self._scene.static, *self._scene.keyed.values()]
+        near = _inverse_depth(pinhole, [tessellated(m, pinhole.camera.position_m[None]) for m in meshes])
+        return 1 / cv2.remap(near, pinhole.maps, None, cv2.INTER_NEAREST, borderValue=1 / FAR_M)
+
     def _seen(
         self, pinhole: _Pinhole, root: core.NodePath, movers: list[core.GeomNode], how: int, scale: int
     ) -> np.ndarray:
@@ -120,3 +127,29 @@ class SoftwareRenderer:
 
 def _flat(mesh: Mesh) -> core.GeomNode:
     return geom_node(interleaved(mesh), mesh.faces, static=False)
+
+
+def _inverse_depth(pinhole: _Pinhole, meshes: Sequence[Mesh]) -> np.ndarray:
+    """float32 (h, w): one over the distance of what the pinhole sees, triangle by triangle; it is linear on each."""
+    width, height = pinhole.size
+    out = np.full((height, width), 1 / FAR_M, np.float32)
+    for mesh in meshes:
+        points = (mesh.vertices_m - pinhole.camera.position_m) @ pinhole.camera.rotation.T
+        away = np.maximum(points[:, 2], 1e-6)
+        pixels = points[:, :2] / away[:, None] * pinhole.focal_px + (np.array(pinhole.size) - 1) / 2
+        a, b, c = pixels[mesh.faces].transpose(1, 0, 2)
+        area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+        low = np.ceil(np.minimum(np.minimum(a, b), c).clip(0, None)).astype(int)
+        high = np.floor(np.maximum(np.maximum(a, b), c)).clip(None, np.array(pinhole.size) - 1).astype(int)
+        # Pixels run downwards, so that what faces the camera has a negative area.
+        drawn = (area < -1e-9) & (points[:, 2][mesh.faces] > 0.05).all(axis=1) & (low <= high).all(axis=1)
+        for t in np.flatnonzero(drawn):
+            (x0, y0), (x1, y1) = low[t], high[t]
+            x, y = np.arange(x0, x1 + 1), np.arange(y0, y1 + 1)[:, None]
+            u = ((c[t, 0] - b[t, 0]) * (y - b[t, 1]) - (c[t, 1] - b[t, 1]) * (x - b[t, 0])) / area[t]
+            v = ((a[t, 0] - c[t, 0]) * (y - c[t, 1]) - (a[t, 1] - c[t, 1]) * (x - c[t, 0])) / area[t]
+            near = 1 / away[mesh.faces[t]]
+            value = np.where((u >= 0) & (v >= 0) & (u + v <= 1), u * near[0] + v * near[1] + (1 - u - v) * near[2], 0)
+            part = out[y0 : y1 + 1, x0 : x1 + 1]
+            np.maximum(part, value, out=part)
+    return out

@@ -224,3 +224,13 @@ def test_an_unknown_renderer_is_a_one_line_error(monkeypatch):
     monkeypatch.setenv("WALKOUT_RENDERER", "vulkan")
     with pytest.raises(RendererError, match="'vulkan', expected gl or software"):
         Renderer(room(), [camera()])
+
+
+def test_depth_is_the_distance_of_what_stands_still(kind):
+    eye = camera()
+    block = box((1.8, 1.8, 0.0), (2.2, 2.2, 0.7), (0.8, 0.2, 0.2))
+    depth = Renderer(room(block), [eye]).depth_m("cam")
+    assert depth.shape == (360, 640)
+    for point in np.array([(2.0, 2.0, 0.7), (1.8, 2.0, 0.3), (3.2, 2.6, 0.0), (4.0, 3.0, 0.9)]):
+        x, y = eye.project(point).round().astype(int)
+        assert depth[y, x] == pytest.approx(eye.depth_m(point), abs=0.04), point
