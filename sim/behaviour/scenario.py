@@ -157,14 +157,16 @@ class Shopper(_Model):
 
 
 class CameraFaults(_Model):
-    """What is wrong with the cameras. Everything but the rates is drawn once per camera."""
+    """What is wrong with the cameras. Ranges are drawn from once per camera."""
 
-    offset_ms: tuple[float, float] = Field(default=(-20, 20), description="the clock's constant error")
-    jitter_ms: float = Field(default=2.0, ge=0, description="standard deviation of each capture time")
-    drop_rate: float = Field(default=0.003, ge=0, lt=1, description="share of the frames that are lost")
-    exposure: tuple[float, float] = (0.9, 1.1)
-    noise: tuple[float, float] = Field(default=(0.6, 1.4), description="against the sensor's usual noise")
-    motion_blur: bool = True
+    offset_ms: tuple[float, float] = Field(default=(-15, 15), description="constant error of the camera's clock")
+    jitter_ms: float = Field(default=1.5, ge=0, description="standard deviation of the instants of exposure")
+    drop_rate: float = Field(default=0.002, ge=0, lt=1, description="share of the frames that are lost")
+    exposure: tuple[float, float] = (0.85, 1.15)
+    noise: tuple[float, float] = Field(default=(1.2, 2.8), description="standard deviation in grey levels")
+    blur_px: tuple[float, float] = (0.0, 0.0)
+    flicker: tuple[float, float] = (0.0, 0.0)
+    white_balance: float = Field(default=0.04, ge=0, description="how far the gains of blue and red stray from 1")
 
 
 class Scenario(_Model):

@@ -20,8 +20,8 @@ class Hold:
     """Where an item is from `from_s` on.
 
     `place`: `shelf`, `hand`, `arm` (in the crook of the arm, `rank` counts what was there before) or `bag` (out of
-    sight). `pose`: (4, 4) in the world on a shelf; relative to the palm in a hand; unused otherwise. The item glides
-    from where it was during `glide_s`. `side`: 0 left, 1 right hand or arm.
+    sight). `pose`: (4, 4) in the world on a shelf, there in `slot_id`; relative to the palm in a hand; unused
+    otherwise. The item glides from where it was during `glide_s`. `side`: 0 left, 1 right hand or arm.
     """
 
     from_s: float
@@ -31,6 +31,7 @@ class Hold:
     side: int = 0
     rank: int = 0
     glide_s: float = 0.0
+    slot_id: str | None = None
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Stock:
         for slot_id, (gtin, poses) in rows.items():
             standing: list[Item | None] = []
             for i, pose in enumerate(poses):
-                item = Item(f"{slot_id}#{i}", gtin, slot_id, slot_id, [Hold(0.0, "shelf", np.asarray(pose, float))])
+                item = Item(f"{slot_id}#{i}", gtin, slot_id, slot_id, [Hold(0.0, "shelf", np.asarray(pose, float), slot_id=slot_id)])
                 self.items[item.item_id] = item
                 standing.append(item)
             self._standing[slot_id] = standing
@@ -108,4 +109,4 @@ class Stock:
         pose = self.free_place(slot_id)
         self._standing[slot_id][self.room(slot_id) - 1] = item
         item.slot_id = slot_id
-        item.history.append(Hold(at_s - glide_s, "shelf", pose, glide_s=glide_s))
+        item.history.append(Hold(at_s - glide_s, "shelf", pose, glide_s=glide_s, slot_id=slot_id))

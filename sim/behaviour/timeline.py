@@ -102,18 +102,24 @@ class Timeline:
                 )
         return out
 
-    def shelf_changes_s(self) -> list[float]:
-        """When an item leaves the shelves' still picture or comes to rest in it."""
-        times = {h.from_s + (h.glide_s if h.place == "shelf" else 0.0) for i in self.touched for h in i.history[1:]}
-        return sorted(times)
+    def shelf_changes(self) -> list[tuple[float, str]]:
+        """(when, slot id): a slot's still content changes, an item leaves it or comes to rest in it; in time order."""
+        changes = []
+        for item in self.touched:
+            for before, after in zip(item.history, item.history[1:], strict=False):
+                if before.place == "shelf":
+                    changes.append((after.from_s, before.slot_id))
+                if after.place == "shelf":
+                    changes.append((after.from_s + after.glide_s, after.slot_id))
+        return sorted(changes)
 
-    def shelf_items(self, at_s: float) -> list[tuple[str, str, np.ndarray]]:
-        """(item id, GTIN, pose (4, 4)) of what stands still on the shelves at an instant."""
+    def shelf_items(self, at_s: float, slot_id: str | None = None) -> list[tuple[str, str, str, np.ndarray]]:
+        """(item id, GTIN, slot id, pose (4, 4)) of what stands still on the shelves at an instant, or in one slot."""
         out = []
         for item in self.everything.values():
             hold = _hold_at(item.history, at_s)[-1]
-            if hold.place == "shelf" and at_s >= hold.from_s + hold.glide_s - 1e-9:
-                out.append((item.item_id, item.gtin, hold.pose))
+            if hold.place == "shelf" and at_s >= hold.from_s + hold.glide_s - 1e-9 and slot_id in (None, hold.slot_id):
+                out.append((item.item_id, item.gtin, hold.slot_id, hold.pose))
         return out
 
     def moving_items(self, at_s: float, bodies: Mapping[str, PosedBody]) -> list[tuple[str, str, np.ndarray]]:

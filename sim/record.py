@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Records a scenario: videos of all cameras, gate taps and the truth, in the format of `docs/recording.md`.
+
+Cameras are shared out over worker processes; each works the play out again (a fraction of a second, and the same for
+the same seed) rather than being sent it.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import queue
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pipeline.errors import OutputError, WalkoutError
+from sim.cameras import Schedule, schedule, sensor
+from sim.occluders import layout_depth_m
+from sim.stage import Stage
+from sim.truth import visible_boxes
+from sim.truth_files import shopper_id, write_boxes, write_events, write_people, write_receipts
+from sim.video import VideoWriter
+
+START_NS = 1_767_603_600 * 10**9
+"""2026-01-05 09:00 UTC; fixed, so that the same seed gives the same recording."""
+_BATCH = 24
+
+
+def record(
+    scenario: str | Path,
+    seed: int,
+    out_dir: str | Path,
+    *,
+    store: str | Path | None = None,
+    cameras: Sequence[str] | None = None,
+    progress: bool = True,
+    start_ns: int = START_NS,
+    workers: int | None = None,
+) -> Path:
+    """Record a scenario to a new folder and return its path.
+
+    Args:
+        scenario: name of a shipped scenario or path of a file. store: name or folder, by default the scenario's.
+        cameras: ids of the cameras to record, by default all.
+
+    Raises:
+        ScenarioError, LayoutError: the scenario or the store is wrong. OutputError: the folder is there already or
+            cannot be written; nothing is left of it then.
+    """
+    out = Path(out_dir)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} is there already: choose another --out or remove it")
+    stage = Stage(scenario, seed, store, cameras)
+    scratch = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        (scratch / "video").mkdir()
+        (scratch / "truth").mkdir()
+        job = _Job(str(scenario), seed, None if store is None else str(store), str(scratch))
+        parts = _film(stage, job, progress, workers)
+        _write_rest(stage, scratch, parts, start_ns)
+        if out.exists():
+            out.rmdir()
+        os.chmod(scratch, 0o755)
+        scratch.rename(out)
+    except OSError as error:
+        raise OutputError(f"{out}: the recording cannot be written: {error.strerror or error}") from error
+    finally:
+        if scratch is not None and scratch.exists():
+            shutil.rmtree(scratch, ignore_errors=True)
+    return out
+
+
+@dataclass(frozen=True)
+class _Job:
+    scenario: str
+    seed: int
+    store: str | None
+    folder: str
+
+
+@dataclass(frozen=True)
+class CameraPart:
+    """What a worker returns of one camera: rows (R,) of its boxes, as in `truth/boxes.npz`."""
+
+    camera_id: str
+    frames: int
+    rows: dict[str, np.ndarray]
+
+
+def schedules(stage: Stage) -> list[Schedule]:
+    """When each camera of a stage takes its pictures."""
+    return [schedule(stage.scenario, stage.seed, spec, stage.play.duration_s) for spec in stage.layout.cameras]
+
+
+def _film(stage: Stage, job: _Job, progress: bool, workers: int | None) -> list[CameraPart]:
+    """Have the cameras' videos made; parts in the order of the layout."""
+    plans = schedules(stage)
+    total = sum(len(p.at_s) for p in plans)
+    count = min(workers or min(os.cpu_count() or 1, 2), len(plans))
+    # Neighbours of the list see the same people at the same time: dealt out in turn, the shares cost about the same.
+    shares = [[p.camera_id for p in plans[i::count]] for i in range(count)]
+    name = f"{stage.scenario.name} seed {stage.seed}"
+    with _progress_bar(progress, name, total) as advance:
+        if count == 1:
+            found = film_share(stage, shares[0], Path(job.folder), advance)
+        else:
+            found = _in_processes(job, shares, advance)
+    order = {p.camera_id: i for i, p in enumerate(plans)}
+    return sorted(found, key=lambda part: order[part.camera_id])
+
+
+def _in_processes(job: _Job, shares: list[list[str]], advance: Callable[[int], None]) -> list[CameraPart]:
+    context = multiprocessing.get_context("spawn")
+    inbox = context.Queue()
+    processes = [context.Process(target=_work, args=(job, share, inbox), daemon=True) for share in shares]
+    for process in processes:
+        process.start()
+    parts: list[CameraPart] = []
+    try:
+        while len(parts) < sum(map(len, shares)):
+            try:
+                kind, content = inbox.get(timeout=1.0)
+            except queue.Empty:
+                dead = [p for p in processes if p.exitcode not in (None, 0)]
+                if dead:
+                    raise OutputError(
+                        f"a recording process ended with code {dead[0].exitcode}, perhaps for want of memory"
+                    ) from None
+                continue
+            if kind == "frames":
+                advance(content)
+            elif kind == "parts":
+                parts += content
+            elif kind == "wrong":
+                raise content
+            else:
+                raise RuntimeError(f"a recording process failed:\n{content}")
+    finally:
+        for process in processes:
+            if len(parts) < sum(map(len, shares)):
+                process.terminate()
+            process.join()
+    return parts
+
+
+def _work(job: _Job, share: list[str], inbox) -> None:
+    """Body of a worker process."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        import cv2
+
+        cv2.setNumThreads(1)
+        stage = Stage(job.scenario, job.seed, job.store)
+        inbox.put(("parts", film_share(stage, share, Path(job.folder), lambda n: inbox.put(("frames", n)))))
+    except (WalkoutError, OSError) as error:
+        inbox.put(("wrong", error))
+    except Exception:
+        inbox.put(("failed", traceback.format_exc()))
+
+
+def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Callable[[int], None]) -> list[CameraPart]:
+    """Make the videos of some cameras in `folder`/video and collect their boxes.
+
+    The pictures of all these cameras are made in the order in which they were taken, because what stands on the
+    shelves changes on the way.
+    """
+    specs = {spec.id: spec for spec in stage.layout.cameras if spec.id in camera_ids}
+    cameras = {name: stage.layout.camera_by_id[name] for name in camera_ids}
+    plans = {name: schedule(stage.scenario, stage.seed, specs[name], stage.play.duration_s) for name in camera_ids}
+    sensors = {name: sensor(stage.scenario, stage.seed, specs[name]) for name in camera_ids}
+    renderer = stage.renderer(camera_ids)
+    depths = {name: layout_depth_m(cameras[name], stage.layout) for name in camera_ids}
+    writers = {
+        name: VideoWriter(folder / "video" / f"{name}.mp4", specs[name].size_px, specs[name].fps) for name in camera_ids
+    }
+    rows: dict[str, list] = {name: [] for name in camera_ids}
+    people = {person: i for i, person in enumerate(stage.play.timeline.motions)}
+    shots = sorted((at, name, k) for name, plan in plans.items() for k, at in enumerate(plan.at_s))
+    changes = stage.play.timeline.shelf_changes()
+    for start in range(0, len(shots), _BATCH):
+        batch = shots[start : start + _BATCH]
+        states = stage.play.timeline.states([at for at, _, _ in batch])
+        for (at_s, name, k), bodies in zip(batch, stage.bodies(states), strict=True):
+            while changes and changes[0][0] <= at_s:
+                _, slot_id = changes.pop(0)
+                renderer.replace_static(slot_id, stage.slot_mesh(slot_id, at_s))
+            picture = renderer.draw(name, stage.movers(at_s, bodies))
+            writers[name].write(sensors[name].apply(picture, k, at_s), plans[name].pts[k])
+            if bodies:
+                rows[name].append((k, [people[p] for p in bodies], visible_boxes(cameras[name], [*bodies.values()], depths[name])))
+        advance(len(batch))
+    for writer in writers.values():
+        writer.close()
+    return [CameraPart(name, writers[name].frames, _as_rows(rows[name])) for name in camera_ids]
+
+
+def _as_rows(found: list) -> dict[str, np.ndarray]:
+    """Boxes of all frames of a camera side by side."""
+    frame = [np.full(len(b.index), k) for k, _, b in found]
+    person = [np.array(who, int)[b.index] for _, who, b in found]
+
+    def joined(parts, shape, dtype):
+        return np.concatenate(parts).astype(dtype) if parts else np.zeros(shape, dtype)
+
+    boxes = [b for _, _, b in found]
+    return {
+        "frame": joined(frame, (0,), np.int32),
+        "person": joined(person, (0,), np.int32),
+        "xyxy_px": joined([b.xyxy_px for b in boxes], (0, 4), np.float32),
+        "full_xyxy_px": joined([b.full_xyxy_px for b in boxes], (0, 4), np.float32),
+        "visible": joined([b.visible for b in boxes], (0,), np.float32),
+        "keypoints_px": joined([b.keypoints_px for b in boxes], (0, 17, 2), np.float32),
+        "keypoints_visible": joined([b.keypoints_visible for b in boxes], (0, 17), np.uint8),
+    }
+
+
+def _write_rest(stage: Stage, folder: Path, parts: list[CameraPart], start_ns: int) -> None:
+    """Everything but the videos."""
+    play, store = stage.play, stage.store
+    for name, model in (("layout", stage.layout), ("catalogue", store.catalogue), ("planogram", store.planogram)):
+        write_yaml(folder / f"{name}.yaml", model)
+    taps = sorted((v.tapped_s, v.person) for v in play.visits if v.tapped_s is not None)
+    gate = stage.layout.gates[0].id
+    lines = [
+        {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate, "shopper_id": shopper_id(p), "kind": "entry"}
+        for at_s, p in taps
+    ]
+    (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_boxes(folder / "truth" / "boxes.npz", [(p.camera_id, p.rows) for p in parts], list(play.timeline.motions))
+    write_people(folder / "truth" / "people.csv", stage, start_ns)
+    write_events(folder / "truth" / "events.jsonl", stage, start_ns)
+    write_receipts(folder / "truth" / "receipts.json", play, start_ns)
+    # Last of all: a folder without a manifest is not a recording.
+    manifest = {
+        "schema_version": 1,
+        "recording_id": f"{play.scenario.name}-s{play.seed}",
+        "store_id": stage.layout.store_id,
+        "start_ns": start_ns,
+        "duration_s": play.duration_s,
+        "cameras": [{"id": p.camera_id, "file": f"video/{p.camera_id}.mp4", "frames": p.frames} for p in parts],
+        "scenario": play.scenario.name,
+        "seed": play.seed,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def write_yaml(path: Path, model) -> None:
+    """One of the store's files."""
+    data = model.model_dump(mode="json", exclude_none=True)
+    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120), "utf-8")
+
+
+class _progress_bar:
+    """A rich progress bar; `with` gives the function to move it on."""
+
+    def __init__(self, shown: bool, name: str, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("recording {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, disable=not shown)
+        self._task = self._bar.add_task(name, total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.start()
+        return lambda n: self._bar.advance(self._task, n)
+
+    def __exit__(self, *_exc) -> None:
+        self._bar.stop()

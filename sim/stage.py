@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A scenario set up in its store: the stocked shop, the play, and what the cameras see of both at any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
+from calibration.layout import StoreLayout, load_layout
+from pipeline.errors import ScenarioError
+from sim.behaviour.play import Play, play, rng_for
+from sim.behaviour.scenario import Scenario, load_scenario
+from sim.behaviour.stock import Stock
+from sim.people.crowd import Crowd
+from sim.people.state import PersonState, PosedBody
+from sim.render.engine import Renderer
+from sim.render.mesh import Mesh, merged
+from sim.shop.products import product_mesh
+from sim.shop.room import RoomStyle
+from sim.shop.scene import item_mesh, shop_atlas, shop_scene
+from sim.shop.stock import Item as ShelfItem
+from sim.shop.stock import fill
+
+STORES = Path(__file__).parent / "stores"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The three files of a store."""
+
+    layout: StoreLayout
+    catalogue: Catalogue
+    planogram: Planogram
+
+
+def load_store(name_or_path: str | Path) -> Store:
+    """A shipped store by name, or any folder with `layout.yaml`, `catalogue.yaml` and `planogram.yaml`."""
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        folder = STORES / str(name_or_path)
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in STORES.iterdir() if p.is_dir()))
+        raise ScenarioError(f"no store {str(name_or_path)!r}: give a folder or one of {known}")
+    layout = load_layout(folder / "layout.yaml")
+    catalogue = load_catalogue(folder / "catalogue.yaml")
+    return Store(layout, catalogue, load_planogram(folder / "planogram.yaml", layout, catalogue))
+
+
+class Stage:
+    """One scenario and seed in a store. Cheap to make; renderers are made on request, one a process.
+
+    Args:
+        cameras: ids of the cameras that are kept, all by default.
+    """
+
+    def __init__(
+        self, scenario: Scenario | str | Path, seed: int, store: Store | str | Path | None = None, cameras=None
+    ) -> None:
+        self.scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+        self.seed = seed
+        self.store = store if isinstance(store, Store) else load_store(store or self.scenario.store)
+        self.layout = _with_cameras(self.store.layout, cameras)
+        self._items = fill(
+            self.layout, self.store.catalogue, self.store.planogram, rng_for(self.scenario.name, seed, "stock")
+        )
+        rows: dict[str, tuple[str, list[np.ndarray]]] = {}
+        for item in self._items:
+            rows.setdefault(item.slot_id, (item.gtin, []))[1].append(item.pose)
+        self.play: Play = play(self.scenario, seed, self.layout, self.store.catalogue, Stock(rows))
+        self.crowd = Crowd(self.play.specs)
+
+    def bodies(self, states: list[list[PersonState]]) -> list[dict[str, PosedBody]]:
+        """Everybody's body, by person, at each of a list of instants."""
+        flat = iter(self.crowd.pose([s for instant in states for s in instant]))
+        return [{s.person_id: next(flat) for s in instant} for instant in states]
+
+    @cached_property
+    def _atlas(self):
+        return shop_atlas(self.layout, self.store.catalogue, RoomStyle())
+
+    def renderer(self, cameras=None) -> Renderer:
+        """A renderer of the stocked shop for some of the cameras; the shelves are as they were at time zero."""
+        scene = shop_scene(self.layout, self.store.catalogue, self.store.planogram, [], atlas=self._atlas)
+        slots = {slot_id for _, _, slot_id, _ in self.play.timeline.shelf_items(0.0)}
+        scene = replace(scene, keyed={slot_id: self.slot_mesh(slot_id, 0.0) for slot_id in sorted(slots)})
+        chosen = [c for c in self.layout.camera_by_id.values() if cameras is None or c.camera_id in cameras]
+        return Renderer(scene, chosen)
+
+    def slot_mesh(self, slot_id: str, at_s: float) -> Mesh | None:
+        """What stands still in a slot at an instant; None if it is empty."""
+        meshes = [
+            item_mesh(self.layout, self.store.catalogue, ShelfItem(item_id, gtin, slot_id, pose), self._atlas)
+            for item_id, gtin, _, pose in self.play.timeline.shelf_items(at_s, slot_id)
+        ]
+        return merged(meshes) if meshes else None
+
+    def movers(self, at_s: float, bodies: Mapping[str, PosedBody]) -> list[Mesh]:
+        """Meshes of all bodies, in their order, then of the items in hands and arms."""
+        meshes = [Mesh(b.vertices_m, b.normals, b.colours, b.faces) for b in bodies.values()]
+        for _, gtin, pose in self.play.timeline.moving_items(at_s, bodies):
+            meshes.append(product_mesh(self.store.catalogue.by_gtin[gtin], self._atlas).moved(pose))
+        return meshes
+
+
+def _with_cameras(layout: StoreLayout, cameras) -> StoreLayout:
+    if cameras is None:
+        return layout
+    known = [spec.id for spec in layout.cameras]
+    unknown = [c for c in cameras if c not in known]
+    if unknown:
+        raise ScenarioError(f"store {layout.store_id} has no camera {unknown[0]!r}, only {', '.join(known)}")
+    kept = [spec for spec in layout.cameras if spec.id in cameras]
+    return StoreLayout.model_validate({**layout.model_dump(), "cameras": [spec.model_dump() for spec in kept]})

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""H.264 in mp4 with exact capture times."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from sim.cameras import TICKS_PER_S
+
+
+class VideoWriter:
+    """One camera's video. Stamps are in 1/90000 s and rise strictly; a key frame about every second.
+
+    The encoder runs in one thread and without look-ahead, so equal pictures give an equal file.
+    """
+
+    def __init__(self, path: Path, size_px: tuple[int, int], fps: float, crf: int = 23) -> None:
+        self.frames = 0
+        # The container's own clock defaults to milliseconds, too coarse for the first picture's stamp.
+        self._container = av.open(str(path), "w", options={"movie_timescale": str(TICKS_PER_S)})
+        self._stream = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        self._stream.width, self._stream.height = size_px
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = 1
+        self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        self._stream.options = {
+            "preset": "superfast", "crf": str(crf), "bf": "0",
+            "g": str(max(1, round(fps))), "flags": "+cgop", "x264-params": "rc-lookahead=0:sync-lookahead=0:scenecut=0",
+        }  # fmt: skip
+
+    def write(self, image: np.ndarray, pts: int) -> None:
+        """Append a picture, uint8 (H, W, 3) BGR."""
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame.pts, frame.time_base = int(pts), Fraction(1, TICKS_PER_S)
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
