@@ -37,7 +37,7 @@ def gait_arms(
     outwards = about("x", SIGNS * abduction_rad[:, None])
     down = np.array([0.0, 0.0, -1.0])
     upper = turn(outwards @ about("y", -forward), down)
-    lower = turn(about("x", SIGNS * abduction_rad[:, None] * 0.55) @ about("y", -forward - bend), down)
+    lower = turn(about("x", SIGNS * abduction_rad[:, None] * 0.05) @ about("y", -forward - bend), down)
     elbow = shoulder_m + upper_m[:, None, None] * upper
     return elbow + lower_m[:, None, None] * lower, elbow
 
@@ -94,7 +94,7 @@ def palm_twist(
 def finger_curl(grip: np.ndarray) -> np.ndarray:
     """Bend (..., 3 joints) in radians of the four fingers, from relaxed to a fist around a can."""
     grip = np.asarray(grip)[..., None]
-    return np.radians(np.array([14.0, 16.0, 10.0]) + grip * np.array([42.0, 58.0, 34.0]))
+    return np.radians(np.array([16.0, 24.0, 14.0]) + grip * np.array([42.0, 52.0, 32.0]))
 
 
 def thumb_curl(grip: np.ndarray) -> np.ndarray:

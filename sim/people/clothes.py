@@ -15,15 +15,16 @@ import numpy as np
 from sim.people import cutting
 from sim.people.assets import body_assets
 from sim.people.bodies import RestBody, vertex_normals
-from sim.people.patterns import paint
+from sim.people.extras import HANGING, Tailor
+from sim.people.patterns import CUT_PATTERNS, paint, pattern_lines, second_colour
 from sim.people.regions import COLUMN, FIELDS, regions
 from sim.people.state import Garment, Outfit
 
 SOLE_M = 0.022
 """How much shoes raise a body."""
 
-SKIN, HAIR, TOP, BOTTOM, SHOES, JACKET, EYES, LIPS, BROWS = range(9)
-_PARTS = 16
+SKIN, HAIR, TOP, BOTTOM, SHOES, JACKET, EYES, LIPS, BROWS, GLASSES, TOP_SECOND, BOTTOM_SECOND = range(12)
+_PARTS = 12
 _HAIRLINE_X = (-1.0, -0.45, -0.15, 0.08, 0.22, 0.45, 0.75)
 _HAIRLINE_Z = (-0.62, -0.60, -0.40, -0.02, 0.30, 0.52, 0.60)
 _LONG_HAIRLINE_Z = (-1.30, -1.25, -1.00, -0.30, 0.30, 0.52, 0.60)
@@ -85,21 +86,27 @@ def dress(body: RestBody, outfit: Outfit, phase: int, detail: str = "low", seed:
     np.add.at(whole, source, vertices)
     whole /= np.maximum(np.bincount(source), 1)[:, None]
     smooth = vertex_normals(whole, source[apart])[source]
-    return Dressed(
-        vertices.astype(np.float32),
-        smooth.astype(np.float32),
-        _colours(where, outfit, part, rows[:, n : n + 3], seed).astype(np.float32),
-        np.ascontiguousarray(rows[:, n + 6 :], dtype=np.float32),
-        np.concatenate([apart, walls]).astype(np.int32),
-    )
+    weights = np.concatenate([rows[:, n + 6 :], np.zeros((len(rows), len(HANGING)))], 1)
+    meshes = [(vertices, smooth, _colours(where, outfit, part, rows[:, n : n + 3], seed), weights)]
+    triangles = [np.concatenate([apart, walls])]
+    for extra in Tailor(body, assets, outfit).extras():
+        triangles.append(extra.faces + sum(len(m[0]) for m in meshes))
+        there = extra.vertices_m + [0, 0, SOLE_M]
+        if phase not in extra.phases:  # folded away into the belly, so that the faces stay the same
+            there = np.tile(body.heads_m[0], (len(there), 1))
+        meshes.append((there, vertex_normals(extra.vertices_m, extra.faces), extra.colour, extra.weights))
+    joined = (np.concatenate(parts).astype(np.float32) for parts in zip(*meshes, strict=True))
+    return Dressed(*joined, np.concatenate(triangles).astype(np.int32))
 
 
 def _collar(garment: Garment) -> float:
     return {"tshirt": 0.985, "tank": 0.90, "shirt": 1.06, "sweater": 1.02}.get(garment.kind, 1.0)
 
 
-def _hem(garment: Garment) -> float:
-    return {"tshirt": 0.02, "sweater": 0.04, "tank": 0.04, "coat": -0.65, "jacket": -0.02, "vest": 0.02}.get(
+def _hem(garment: Garment, tucked: bool = False) -> float:
+    if tucked:
+        return 0.17
+    return {"tshirt": 0.02, "sweater": 0.04, "tank": 0.04, "coat": -0.02, "jacket": -0.02, "vest": 0.02}.get(
         garment.kind, 0.10
     )
 
@@ -140,7 +147,7 @@ def _cuts(outfit: Outfit) -> list:
     rules = [
         lambda w: (w.leg - _shoe_top(outfit), on_legs(w)),
         lambda w: (w.leg - _leg_end(bottom), on_legs(w)),
-        lambda w: (w.torso - _hem(top), w.on_arm < 0.5),
+        lambda w: (w.torso - _hem(top, bottom.kind == "skirt"), w.on_arm < 0.5),
         lambda w: (w.collar - _collar(top), w.on_arm < 0.9),
         arm_hole if top.kind == "tank" else sleeve(top.length),
     ]
@@ -153,6 +160,12 @@ def _cuts(outfit: Outfit) -> list:
         ]
     if outfit.hair.kind != "bald":
         rules.append(lambda w: (_hair_level(w, outfit.hair), w.on_head > 0.3))
+    for garment in (top, bottom):
+        if garment.pattern in CUT_PATTERNS:
+            _, lines = pattern_lines(garment, Cloth(np.zeros((1, len(FIELDS)))))
+            rules += [lambda w, g=garment, k=k: (pattern_lines(g, w)[0] - k, None) for k in lines]
+    if outfit.glasses:
+        rules.append(lambda w: (0.0200 - w.eye_m, w.eye_m < 0.9))
     rules += [
         lambda w: (0.0125 - w.eye_m, w.eye_m < 0.9),
         lambda w: (0.0150 - w.brow_m, w.brow_m < 0.9),
@@ -171,7 +184,7 @@ def _parts(where: Cloth, outfit: Outfit, jacket: bool) -> np.ndarray:
     part[(where.leg > _shoe_top(outfit)) & legs] = SHOES
     sleeves = (where.on_arm > 0.45) & (where.arm < top.length) if top.kind != "tank" else np.zeros(len(part), bool)
     bodice = (where.on_arm < (0.45 if top.kind == "tank" else 0.5)) & (where.on_head < 0.98)
-    part[(bodice & (where.torso > _hem(top)) & (where.collar < _collar(top))) | sleeves] = TOP
+    part[(bodice & (where.torso > _hem(top, bottom.kind == "skirt")) & (where.collar < _collar(top))) | sleeves] = TOP
     if jacket and outfit.jacket is not None:
         coat = outfit.jacket
         front = (where.forward_m > 0.02) & (np.abs(where.lateral_m) < _opening_m(where))
@@ -180,6 +193,11 @@ def _parts(where: Cloth, outfit: Outfit, jacket: bool) -> np.ndarray:
         part[(covered & ~front) | arms] = JACKET
     if outfit.hair.kind != "bald":
         part[(where.on_head > 0.6) & (_hair_level(where, outfit.hair) > 0)] = HAIR
+    for label, second, garment in ((TOP, TOP_SECOND, top), (BOTTOM, BOTTOM_SECOND, bottom)):
+        if garment.pattern in CUT_PATTERNS:
+            part[(part == label) & second_colour(garment, where)] = second
+    if outfit.glasses:
+        part[where.eye_m < 0.0200] = GLASSES
     part[where.eye_m < 0.0125] = EYES
     part[where.brow_m < 0.0150] = BROWS
     part[where.lips_m < 0.0190] = LIPS
@@ -198,13 +216,16 @@ def _thickness(where: Cloth, outfit: Outfit, part: np.ndarray) -> np.ndarray:
     if outfit.top.length < 0.7:
         top = top + 0.03 * sleeve  # short sleeves stand away from the arm
     out = np.zeros(len(part))
-    out[part == TOP] = top[part == TOP]
+    wears_top, wears_bottom = np.isin(part, (TOP, TOP_SECOND)), np.isin(part, (BOTTOM, BOTTOM_SECOND))
+    out[wears_top] = top[wears_top]
     trousers = legs.get(outfit.bottom.kind, 0.012) + flare.get(outfit.bottom.kind, 0.0) * np.clip(where.leg, 0, 1)
-    out[part == BOTTOM] = trousers[part == BOTTOM]
+    out[wears_bottom] = trousers[wears_bottom]
     coat = 0.032 + 0.012 * belly
     out[part == JACKET] = coat[part == JACKET]
     out[part == SHOES] = 0.008
-    crown = hair.get(outfit.hair.kind, 0.0) + (0.03 * np.clip(-where.head_z, 0, 1) if outfit.hair.kind == "long" else 0)
+    crown = hair.get(outfit.hair.kind, 0.0)
+    if outfit.hair.kind == "long":
+        crown = crown + 0.015 * np.clip(-where.head_z, 0, 1)
     # Hair thins out towards the hairline instead of ending in a step.
     crown = crown * np.clip(0.25 + 2.2 * _hair_level(where, outfit.hair), 0.25, 1)
     out[part == HAIR] = crown[part == HAIR]
@@ -222,5 +243,7 @@ def _colours(where: Cloth, outfit: Outfit, part: np.ndarray, position_m: np.ndar
     for label, garment in ((TOP, outfit.top), (BOTTOM, outfit.bottom), (SHOES, outfit.shoes), (JACKET, outfit.jacket)):
         mine = part == label
         if garment is not None and mine.any():
-            out[mine] = paint(garment, position_m[mine], where.torso[mine], where.on_arm[mine], rng)
+            out[mine] = paint(garment, position_m[mine], rng)
+    out[part == TOP_SECOND], out[part == BOTTOM_SECOND] = outfit.top.second, outfit.bottom.second
+    out[part == GLASSES] = 0.12
     return np.clip(out, 0, 1)

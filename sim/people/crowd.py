@@ -29,6 +29,7 @@ class Crowd:
         assets = body_assets(detail)
         self._detail = detail
         self._rig = motion.Rig(assets.bones, assets.parents)
+        self._bones = len(assets.bones)
         self._order = {person_id: i for i, person_id in enumerate(ids)}
         self._specs = list(specs)
         self._rest = [rest_body(spec.shape, detail) for spec in specs]
@@ -106,7 +107,9 @@ class Crowd:
         for person in np.unique(who):
             mine = who == person
             moments = self._rest[person].moments_m + shares[..., None] * [0.0, 0.0, SOLE_M]
-            out[mine] = np.einsum("bjik,pjk->bpi", turned[mine], moments) + shares @ offset[mine]
+            # The bones that bags hang from come last and move no part of the body.
+            own = turned[mine, : self._bones], offset[mine, : self._bones]
+            out[mine] = np.einsum("bjik,pjk->bpi", own[0], moments) + shares @ own[1]
         return out
 
 
@@ -158,7 +161,7 @@ def _figure(rig: motion.Rig, spec: PersonSpec, rest: RestBody) -> motion.Figures
     abduction = np.arctan2(max(half_width + 0.05 - shoulder, 0.0), arm * 1.5) + np.radians(rng.uniform(4, 9))
     old = np.clip((spec.shape.age_years - 50) / 30, 0, 1)
     return motion.Figures(
-        heads_m=heads,
+        heads_m=np.concatenate([heads, rest.palm_m + lift]),
         palm_m=rest.palm_m + lift,
         palm_frames=rest.palm_frames,
         heel_m=rest.heel_m,

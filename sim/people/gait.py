@@ -72,7 +72,7 @@ def feet(
     signs = np.array([1.0, -1.0])
     idle = 1 - amplitude[:, None]
     yaw = signs * (np.radians(6) + np.radians(5) * idle + np.radians(10) * down)
-    y = signs * (half_width_m[:, None] * (0.62 + 0.38 * idle) + 0.05 * down)
+    y = signs * (half_width_m[:, None] * (0.62 + 0.38 * idle) + 0.02 * down)
     x = x + 0.10 * down + signs * stagger[:, None] * 0.09 * idle
 
     turned = about("y", -pitch)
@@ -125,7 +125,7 @@ def legs(
     span = np.clip(span, 0.25 * total, 0.9995 * total)
     along = unit(d)
     forward = np.stack([np.cos(yaw_rad), np.sin(yaw_rad), np.zeros_like(yaw_rad)], -1)
-    forward[..., 1] += np.array([1.0, -1.0]) * 0.35 * spread[:, None]
+    forward[..., 1] += np.array([1.0, -1.0]) * 0.16 * spread[:, None]
     bend = frame(along, forward)[..., 1]  # where the knee goes
     cos = (thigh_m[:, None] ** 2 + span**2 - shin_m[:, None] ** 2) / (2 * thigh_m[:, None] * span)
     cos = np.clip(cos, -1, 1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from sim.people import arms, gait
 from sim.people.assets import SIDES
+from sim.people.extras import HANGING
 from sim.people.gait import smooth_step, stride_length_m
 from sim.people.rotations import about, frame, from_rotvec, turn, unit
 
@@ -31,7 +32,8 @@ class Figures:
     """Rest measures of a batch of people, gathered per state: leading shape (B,).
 
     Attributes:
-        heads_m: (B, J, 3). palm_m: (B, 2, 3). palm_frames: (B, 2, 3, 3). heel_m, ball_m: (B, 2, 3).
+        heads_m: (B, J, 3), with the two hanging bones.
+        palm_m, heel_m, ball_m: (B, 2, 3). palm_frames: (B, 2, 3, 3).
         height_m, abduction_rad, half_width_m, stoop_rad, swing_rad, stagger, belly_m: (B,).
     """
 
@@ -70,7 +72,9 @@ class Rig:
     """Names to indices of the bones, looked up once."""
 
     def __init__(self, bones: tuple[str, ...], parents: np.ndarray) -> None:
-        self.bones, self.parents = bones, parents
+        bones = (*bones, *HANGING)
+        self.bones = bones
+        self.parents = np.concatenate([parents, [bones.index(f"wrist.{side}") for side in SIDES]])
         self.root = bones.index("root")
         self.spine = [bones.index(b) for b in SPINE]
         self.neck = [bones.index(b) for b in ("neck01", "neck02", "head")]
@@ -83,6 +87,7 @@ class Rig:
         self.thigh, self.shin, self.foot, self.toes = (
             pair("upperleg01"), pair("lowerleg01"), pair("foot"), pair("toes"),
         )  # fmt: skip
+        self.hanging = np.array([bones.index(b) for b in HANGING])
         self.fingers = np.array([[pair(f"{f}-{k}") for k in (1, 2, 3)] for f in FINGERS])  # (5, 3, 2)
 
 
@@ -106,13 +111,14 @@ def bone_motion(rig: Rig, who: Figures, do: States) -> tuple[np.ndarray, np.ndar
     _arms(rig, who, do, stride, turned, place)
     _head(rig, who, do, lean, turned, place)
     _fingers(rig, who, do, turned, place)
+    place[:, rig.hanging] = palms(rig, who, turned, place)[..., :3, 3]  # upright: their rotation stays as at rest
     return turned, place
 
 
 def _base_lean(who: Figures, do: States) -> np.ndarray:
     """Sideways, forward and turning lean (B, 3) in radians before any reach."""
     lean = np.zeros((len(do.phase), 3))
-    lean[:, 1] = who.stoop_rad + np.radians(3) * smooth_step(do.speed_m_s / 1.0) + np.radians(26) * do.crouch
+    lean[:, 1] = who.stoop_rad + np.radians(3) * smooth_step(do.speed_m_s / 1.0) + np.radians(18) * do.crouch
     return lean
 
 
@@ -317,17 +323,21 @@ def _fingers(rig, who, do, turned, place) -> None:
             # The thumb closes across the palm: about the fingers' direction, a little about its own.
             axis = unit(along * -_SIGNS[:, None] - 0.25 * out)
             bend = arms.thumb_curl(do.grip)
+            close = np.eye(3)
             axis = axis * np.sign((np.cross(axis, heads[:, bones[2]] - heads[:, bones[0]]) * out).sum(-1))[..., None]
         else:
             pointing = unit(heads[:, bones[2]] - heads[:, bones[0]])
-            axis = unit(np.cross(pointing, out))
+            # At rest the fingers are spread; hands at work keep them together.
+            together = unit(pointing * [0.35] + along * [0.65] + (pointing * out).sum(-1, keepdims=True) * out * 0.65)
+            close = from_rotvec(np.cross(pointing, together))
+            axis = unit(np.cross(together, out))
             bend = curls
         angle = np.zeros(bend.shape[:-1])
         for k in range(3):
             angle = angle + bend[..., k]
             bone = bones[k]
             parent = rig.wrist if k == 0 else bones[k - 1]
-            turned[:, bone] = hand @ from_rotvec(axis * angle[..., None])
+            turned[:, bone] = hand @ from_rotvec(axis * angle[..., None]) @ close
             offset = heads[:, bone] - heads[:, parent]
             place[:, bone] = place[:, parent] + turn(turned[:, parent], offset)
 

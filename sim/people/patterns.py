@@ -1,37 +1,70 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Patterns on cloth, as colours of vertices."""
+"""Patterns on cloth: those with edges are cut into the mesh, soft ones are colours of vertices."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 
 from sim.people.state import Garment
 
+CUT_PATTERNS = ("hstripes", "vstripes", "logo", "blocks")
+"""Patterns whose second colour begins at a line, see ``second_colour``."""
+_FINEST_M = 0.07  # finer than this the mesh cannot follow
 
-def paint(
-    garment: Garment, position_m: np.ndarray, torso: np.ndarray, on_arm: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Colours (V, 3) of a garment's vertices.
 
-    Args:
-        position_m: (V, 3) at rest. torso, on_arm: (V,) as in ``regions.FIELDS``.
+class Where(Protocol):
+    """Region coordinates that the patterns need, each (V,); see ``regions.FIELDS``."""
+
+    arm: np.ndarray
+    on_arm: np.ndarray
+    leg: np.ndarray
+    torso: np.ndarray
+    lateral_m: np.ndarray
+    forward_m: np.ndarray
+
+
+def pattern_lines(garment: Garment, where: Where) -> tuple[np.ndarray, np.ndarray]:
+    """The coordinate (V,) that a cut pattern is drawn along, and the values at which its colour changes.
+
+    The second colour is shown between the first and the second value, the third and the fourth, and so on.
     """
+    period = max(garment.scale_m, _FINEST_M)
+    starts = np.arange(-0.3, 0.9, period)
+    if garment.pattern == "hstripes":
+        # Metres along the arm, else up the body; sleeves start at the height of the shoulder.
+        up = 0.54 * where.torso
+        sleeve = np.clip((where.on_arm - 0.3) / 0.3, 0, 1)
+        along = up + (0.54 * 0.86 - 0.55 * where.arm - up) * sleeve
+        return along, np.stack([starts, starts + 0.42 * period], 1).ravel()
+    if garment.pattern == "vstripes":
+        round_m = np.arctan2(np.abs(where.lateral_m), where.forward_m) * 0.16
+        return np.where(where.on_arm > 0.5, -1.0, round_m), np.stack([starts, starts + 0.4 * period], 1).ravel()
+    if garment.pattern == "logo":
+        off = np.maximum(np.abs(where.lateral_m) / 0.085, np.abs(where.torso - 0.70) * 0.54 / 0.06)
+        return np.where((where.forward_m > 0) & (where.on_arm < 0.5), off, 2.0), np.array([-1.0, 1.0])
+    if garment.pattern == "blocks":
+        return where.torso, np.array([0.62, 9.0])
+    raise ValueError(f"pattern {garment.pattern!r} has no edges, expected one of {CUT_PATTERNS}")
+
+
+def second_colour(garment: Garment, where: Where) -> np.ndarray:
+    """Where (V,) a garment with a cut pattern shows its second colour."""
+    along, lines = pattern_lines(garment, where)
+    return np.searchsorted(lines, along) % 2 == 1
+
+
+def paint(garment: Garment, position_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Colours (V, 3) of a garment's vertices at rest positions (V, 3)."""
     x, y, z = position_m.T
     first, second = np.array(garment.colour), np.array(garment.second)
     angle = np.arctan2(y, x - 0.02) * 0.16  # metres round a trunk of that radius
-    period = max(garment.scale_m, 0.07)  # finer than the mesh would be noise
-    if garment.pattern == "hstripes":
-        share = _wave(z / period)
-    elif garment.pattern == "vstripes":
-        share = _wave(angle / period)
-    elif garment.pattern == "checks":
+    period = max(garment.scale_m, _FINEST_M)
+    if garment.pattern == "checks":
         share = 0.5 * _wave(z / period) + 0.5 * _wave(angle / period)
     elif garment.pattern == "dots":
         share = (rng.random(len(z)) < 0.25).astype(float)
-    elif garment.pattern == "logo":
-        share = ((np.abs(y) < 0.09) & (np.abs(torso - 0.68) < 0.12) & (x > 0.02) & (on_arm < 0.4)).astype(float)
-    elif garment.pattern == "blocks":
-        share = (torso > 0.62).astype(float)
     else:
         share = np.zeros(len(z))
     return first + (second - first) * share[:, None]

@@ -60,7 +60,7 @@ def regions(detail: str = "low") -> np.ndarray:
     head = (v - (on_head.max(0) + on_head.min(0)) / 2) / half
 
     eyes = assets.eyes.astype(float)
-    front = (skull > 0.6) & (v[:, 0] > eyes[0, 0] - 0.01)
+    front = (skull > 0.6) & (v[:, 0] > eyes[0, 0] - 0.08)
     middle = np.array([eyes[0, 0], 0.0, eyes[0, 2]])
 
     def from_feature(places, scale) -> np.ndarray:
