@@ -59,10 +59,9 @@ class EmbeddedLog:
         return EmbeddedReader(self, group, topics, start_at)
 
     def ends(self, topics: Sequence[str]) -> Positions:
-        """One past the newest row of any topic: the log has one order."""
+        newest = "SELECT coalesce(max(position), -1) FROM records WHERE topic = ?"
         with self._errors("read"):
-            (newest,) = self._db.execute("SELECT coalesce(max(position), 0) FROM records").fetchone()
-        return {(topic, 0): newest + 1 for topic in topics}
+            return {(topic, 0): self._db.execute(newest, (topic,)).fetchone()[0] + 1 for topic in topics}
 
     def close(self) -> None:
         self._db.close()

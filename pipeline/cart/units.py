@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""From the shelf events of one visit to the units in its cart.
+
+Every unit is certain (billed) or not (held, with the reason). A put-back takes a unit out again; one that may or may
+not have happened makes the unit it would have taken out uncertain; one of something that nobody was seen to take is
+kept as a note for the reviewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.cart.rules import BillingRules
+from pipeline.messages import Candidate, ReviewNote, ShelfEvent
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One article in a cart. `reason` is empty when it is certain; `alternatives` are what else it may be."""
+
+    gtin: str
+    reason: str
+    alternatives: tuple[Candidate, ...]
+    event_ids: tuple[str, ...]
+
+    @property
+    def certain(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class Cart:
+    """`units` in the order in which they were taken."""
+
+    units: tuple[Unit, ...] = ()
+    notes: tuple[ReviewNote, ...] = ()
+
+
+class CartBuilder:
+    """Takes the shelf events of one visit in the order of time."""
+
+    def __init__(self, rules: BillingRules) -> None:
+        self._rules = rules
+        self._units: list[Unit] = []
+        self._notes: list[ReviewNote] = []
+        self._put_back_ids: dict[str, list[str]] = {}
+
+    def add(self, event: ShelfEvent, person_probability: float) -> None:
+        """`person_probability`: how surely it was somebody of this visit."""
+        doubts = []
+        if person_probability < self._rules.person:
+            doubts.append(f"somebody else may have done it ({_percent(1 - person_probability)})")
+        if event.kind_probability < self._rules.kind:
+            doubts.append(
+                f"it may not have been a {event.kind.replace('_', '-')} ({_percent(1 - event.kind_probability)})"
+            )
+        if event.kind == "pick":
+            self._pick(event, doubts)
+        else:
+            self._put_back(event, doubts)
+
+    def cart(self) -> Cart:
+        """The units left, each with the ids of the put-backs that concerned its product."""
+        units = [
+            replace(u, event_ids=tuple(dict.fromkeys([*u.event_ids, *self._put_back_ids.get(u.gtin, ())])))
+            for u in self._units
+        ]
+        return Cart(tuple(units), tuple(self._notes))
+
+    def _pick(self, event: ShelfEvent, doubts: list[str]) -> None:
+        best = max(event.products, key=lambda c: (c.probability, c.value))
+        if best.probability < self._rules.product:
+            doubts = [*doubts, f"which product is not sure ({_percent(best.probability)})"]
+        certain, unsure, why = self._quantity(event)
+        for number in range(certain + unsure):
+            reason = _reason(event, doubts if number < certain else [*doubts, why])
+            alternatives = event.products if reason else ()
+            self._units.append(Unit(best.value, reason, alternatives, (event.event_id,)))
+
+    def _put_back(self, event: ShelfEvent, doubts: list[str]) -> None:
+        certain, unsure, why = self._quantity(event)
+        for number in range(certain + unsure):
+            gtin, probability = self._which(event)
+            reasons = list(doubts) if number < certain else [*doubts, why]
+            if probability < self._rules.product:
+                reasons.append(f"which product was put back is not sure ({_percent(probability)})")
+            index = self._find(gtin)
+            if index is None:
+                self._notes.append(
+                    ReviewNote(
+                        reason="; ".join(["put back, but nobody was seen to take it", *reasons]),
+                        gtin=gtin, quantity=1, event_ids=(event.event_id,),
+                    )
+                )  # fmt: skip
+                continue
+            self._put_back_ids.setdefault(gtin, []).append(event.event_id)
+            if reasons:
+                unit = self._units[index]
+                why = "it may have been put back: " + "; ".join(reasons)
+                self._units[index] = replace(
+                    unit,
+                    reason="; ".join(filter(None, [unit.reason, why])),
+                    event_ids=(*unit.event_ids, event.event_id),
+                )
+            else:
+                del self._units[index]
+
+    def _which(self, event: ShelfEvent) -> tuple[str, float]:
+        """The product that was put back, and how sure that is, knowing what is in the cart.
+
+        Bayes' rule with a prior that one can only put back what one has: candidates outside the cart weigh
+        `put_back_not_in_cart`. What the event leaves open (its probabilities add up to less than 1) stays open.
+        """
+        open_share = max(0.0, 1.0 - sum(c.probability for c in event.products))
+        weights = {
+            c.value: c.probability * (1.0 if self._find(c.value) is not None else self._rules.put_back_not_in_cart)
+            for c in event.products
+        }
+        total = sum(weights.values()) + open_share
+        gtin = max(weights, key=lambda g: (weights[g], g))
+        return gtin, weights[gtin] / total if total > 0 else 0.0
+
+    def _find(self, gtin: str) -> int | None:
+        """The unit a put-back of `gtin` takes out: the newest certain one, else the newest that may be it."""
+        newest_first = range(len(self._units) - 1, -1, -1)
+        for wanted in (
+            lambda u: u.certain and u.gtin == gtin,
+            lambda u: u.gtin == gtin,
+            lambda u: any(c.value == gtin for c in u.alternatives),
+        ):
+            for i in newest_first:
+                if wanted(self._units[i]):
+                    return i
+        return None
+
+    def _quantity(self, event: ShelfEvent) -> tuple[int, int, str]:
+        """Units that are certain, further units that are not, and why those are not.
+
+        The k-th unit is certain when the probability of at least k reaches the rule, and left out when it is at most
+        1 minus the rule. At least one unit is kept: something was taken.
+        """
+        chances: dict[int, float] = {}
+        for candidate in event.quantities:
+            if candidate.value.isascii() and candidate.value.isdigit() and int(candidate.value) > 0:
+                chances[int(candidate.value)] = chances.get(int(candidate.value), 0.0) + candidate.probability
+        if len(chances) < len(event.quantities) or max(chances) > self._rules.max_units_per_event:
+            shown = ", ".join(c.value[:20] for c in event.quantities[:3])
+            return 0, 1, f"quantity {shown!r} is not plausible"
+        at_least = [sum(p for q, p in chances.items() if q >= k) for k in range(1, max(chances) + 1)]
+        rule = self._rules.quantity
+        certain = sum(p >= rule for p in at_least)
+        possible = sum(p > 1 - rule for p in at_least)
+        return certain, max(possible, 1) - certain, "how many is not sure"
+
+
+def _reason(event: ShelfEvent, doubts: Sequence[str]) -> str:
+    """Ours first, then what the shelf stage said; empty when there is no doubt."""
+    return "; ".join([*doubts, *([event.reason] if event.reason else [])]) if doubts else ""
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.0f} %"
