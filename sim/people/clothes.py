@@ -16,7 +16,7 @@ from sim.people import cutting
 from sim.people.assets import body_assets
 from sim.people.bodies import RestBody, vertex_normals
 from sim.people.extras import HANGING, Tailor
-from sim.people.patterns import CUT_PATTERNS, paint, pattern_lines, second_colour
+from sim.people.patterns import CUT_PATTERNS, paint, pattern_extent, pattern_lines, second_colour
 from sim.people.regions import COLUMN, FIELDS, regions
 from sim.people.state import Garment, Outfit
 
@@ -163,7 +163,7 @@ def _cuts(outfit: Outfit) -> list:
     for garment in (top, bottom):
         if garment.pattern in CUT_PATTERNS:
             _, lines = pattern_lines(garment, Cloth(np.zeros((1, len(FIELDS)))))
-            rules += [lambda w, g=garment, k=k: (pattern_lines(g, w)[0] - k, None) for k in lines]
+            rules += [lambda w, g=garment, k=k: (pattern_lines(g, w)[0] - k, pattern_extent(g, w)) for k in lines]
     if outfit.glasses:
         rules.append(lambda w: (0.0200 - w.eye_m, w.eye_m < 0.9))
     rules += [

@@ -40,10 +40,10 @@ def pattern_lines(garment: Garment, where: Where) -> tuple[np.ndarray, np.ndarra
         return along, np.stack([starts, starts + 0.42 * period], 1).ravel()
     if garment.pattern == "vstripes":
         round_m = np.arctan2(np.abs(where.lateral_m), where.forward_m) * 0.16
-        return np.where(where.on_arm > 0.5, -1.0, round_m), np.stack([starts, starts + 0.4 * period], 1).ravel()
+        return round_m, np.stack([starts, starts + 0.4 * period], 1).ravel()
     if garment.pattern == "logo":
         off = np.maximum(np.abs(where.lateral_m) / 0.085, np.abs(where.torso - 0.70) * 0.54 / 0.06)
-        return np.where((where.forward_m > 0) & (where.on_arm < 0.5), off, 2.0), np.array([-1.0, 1.0])
+        return off, np.array([-1.0, 1.0])
     if garment.pattern == "blocks":
         return where.torso, np.array([0.62, 9.0])
     raise ValueError(f"pattern {garment.pattern!r} has no edges, expected one of {CUT_PATTERNS}")
@@ -52,7 +52,16 @@ def pattern_lines(garment: Garment, where: Where) -> tuple[np.ndarray, np.ndarra
 def second_colour(garment: Garment, where: Where) -> np.ndarray:
     """Where (V,) a garment with a cut pattern shows its second colour."""
     along, lines = pattern_lines(garment, where)
-    return np.searchsorted(lines, along) % 2 == 1
+    return (np.searchsorted(lines, along) % 2 == 1) & pattern_extent(garment, where)
+
+
+def pattern_extent(garment: Garment, where: Where) -> np.ndarray:
+    """Which vertices (V,) the pattern covers. The coordinate itself must not jump: cutting at a jump never ends."""
+    if garment.pattern == "vstripes":
+        return where.on_arm < 0.5
+    if garment.pattern == "logo":
+        return (where.on_arm < 0.5) & (where.forward_m > 0)
+    return np.ones(len(where.torso), bool)
 
 
 def paint(garment: Garment, position_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
