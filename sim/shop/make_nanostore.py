@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Writes the shipped store, `sim/stores/nanostore/*.yaml`: `python -m sim.shop.make_nanostore`.
 
-The room follows the real nanostore of the AutoCheckout competition: one narrow room, four gondolas in a row along a
-long wall, a fifth on a short wall, a glass front opposite the row, the door and a counter at the other end. Frame: x
-along the row from the door, y from the glass front to the row, metres. The cameras' places come from a search over
-positions, targets and focal lengths that asked for 3 px/cm in the best and 2 px/cm in the second camera on every
-face, for slots and wrists that a reaching body does not hide, and for people seen whole everywhere; `walkout
-layout check` measures what came out.
+The room follows the real nanostore of the AutoCheckout competition: one narrow room, four gondolas in a row in a niche
+of the long wall, a fifth on a short wall, a glass front opposite the row, the door and a counter at the other end.
+Frame: x along the row from the door, y from the glass front to the row, metres. The cameras' places come from a search
+over positions, targets and focal lengths that asked for 3 px/cm in the best and 2 px/cm in the second camera on every
+face, for slots and wrists that a reaching body does not hide, and for people seen whole everywhere; `walkout layout
+check` measures what came out.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ BOARD_M = 0.025
 
 # position, target, focal length in pixels
 CAMERAS = (
-    ((0.08, 0.59, 2.42), (2.64, 1.68, 0.64), 772.0),
-    ((0.08, 1.98, 2.42), (1.78, 0.37, 0.33), 590.0),
-    ((1.27, 0.27, 2.42), (1.85, 1.69, 1.53), 1060.0),
-    ((3.35, 0.3, 2.42), (3.32, 2.89, 1.13), 1060.0),
-    ((3.4, 0.16, 2.42), (5.7, 1.44, 0.79), 1060.0),
-    ((3.68, 2.17, 2.42), (5.21, 1.71, 1.34), 1060.0),
-    ((5.19, 2.4, 2.46), (3.59, 0.86, 0.58), 594.0),
-    ((5.52, 0.08, 2.43), (2.34, 1.88, 0.62), 1014.0),
+    ((0.08, 0.63, 2.42), (2.39, 1.67, 0.82), 798.0),
+    ((0.08, 2.03, 2.43), (2.04, 0.35, 0.15), 590.0),
+    ((1.32, 0.37, 2.42), (1.85, 1.49, 1.6), 1084.0),
+    ((3.44, 0.08, 2.47), (5.35, 1.39, 0.94), 1068.0),
+    ((3.37, 0.09, 2.42), (3.36, 2.22, 1.18), 1130.0),
+    ((3.51, 2.13, 2.42), (5.0, 1.71, 1.38), 1130.0),
+    ((5.16, 2.33, 2.53), (3.87, 0.85, 0.72), 590.0),
+    ((5.4, 0.08, 2.42), (1.62, 2.28, 0.27), 1024.0),
 )
 
 # id, origin (bottom left of the face as the shopper sees it), facing, boards, what stands there
@@ -133,7 +133,7 @@ def build() -> tuple[StoreLayout, Catalogue, Planogram]:
     layout = StoreLayout(
         store_id="nanostore",
         currency=shop.currency,
-        floor_m=((0, 0), (5.6, 0), (5.6, 2.8), (0, 2.8)),
+        floor_m=((0, 0), (5.6, 0), (5.6, 2.4), (4.9, 2.4), (4.9, 2.8), (0.9, 2.8), (0.9, 2.4), (0, 2.4)),
         ceiling_m=2.7,
         cameras=tuple(
             CameraSpec(
@@ -144,7 +144,7 @@ def build() -> tuple[StoreLayout, Catalogue, Planogram]:
         gondolas=tuple(gondolas),
         gates=(Gate(id="gate", line_m=((0.55, 0.2), (0.55, 1.6)), inward=(1, 0), tap_m=(0.3, 1.1), radius_m=0.7),),
         obstacles_m=(
-            ((0, 1.75), (0.5, 1.75), (0.5, 2.8), (0, 2.8)),  # counter
+            ((0, 1.75), (0.5, 1.75), (0.5, 2.4), (0, 2.4)),  # counter
             ((0.5, 0.1), (0.6, 0.1), (0.6, 0.2), (0.5, 0.2)),  # gate posts
             ((0.5, 1.6), (0.6, 1.6), (0.6, 1.7), (0.5, 1.7)),
         ),

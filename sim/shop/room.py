@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The room around the shelves: floor, walls, glass front, ceiling with lamps, gondolas, gate, counter.
 
-What kind of wall stands on an edge of the floor follows from the layout: an edge with a gondola's back to it is solid,
-the edge behind the gate has the door, every other edge is a glass front with a hall behind it.
+What kind of wall stands on an edge of the floor follows from the layout: an edge that a gondola stands at is solid, the
+edge behind the gate has the door, every other edge is a glass front with a hall behind it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from shapely.geometry import LineString, Point, Polygon
+from shapely.geometry import LineString, Polygon
 
 from calibration.catalogue import Planogram
 from calibration.layout import Gondola, StoreLayout
@@ -166,10 +166,10 @@ def _edges(layout: StoreLayout):
 def _floor_and_walls(draw: _Builder, layout: StoreLayout, style: RoomStyle, rng) -> list[tuple]:
     x0, y0, x1, y1 = layout.floor.bounds
     draw.quad((x0, y0, 0), (x1 - x0, 0, 0), (0, y1 - y0, 0), texture="floor", gloss=0.12)
-    solid = []
+    solid, halls = [], 0
     for a, b, along, normal in _edges(layout):
         line = LineString([a, b])
-        backed = [g for g in layout.gondolas if line.distance(g.footprint) < 0.3 and _parallel_depth(g, line) < 0.75]
+        backed = [g for g in layout.gondolas if line.distance(g.footprint) < 0.3]
         doors = [gate for gate in layout.gates if _is_behind(gate, a, b, normal)]
         if backed:
             _wall(draw, a, b, along, 0, np.linalg.norm(b - a), layout.ceiling_m)
@@ -177,17 +177,13 @@ def _floor_and_walls(draw: _Builder, layout: StoreLayout, style: RoomStyle, rng)
         elif doors:
             _door_wall(draw, a, b, along, normal, doors[0], layout, style)
             solid.append((a, b, along, normal))
-            _hall(draw, a, b, along, normal, layout, rng)
+            _hall(draw, a, b, along, normal, layout, rng, halls)
+            halls += 1
         else:
             _glass_front(draw, a, b, along, normal, layout, style)
-            _hall(draw, a, b, along, normal, layout, rng)
+            _hall(draw, a, b, along, normal, layout, rng, halls)
+            halls += 1
     return solid
-
-
-def _parallel_depth(gondola: Gondola, line: LineString) -> float:
-    """Distance of the gondola's back edge's ends from a wall, metres; small when its back stands against it."""
-    back = gondola.to_world(np.array([0, gondola.width_m]), np.full(2, -gondola.depth_m), np.zeros(2))[:, :2]
-    return max(line.distance(Point(p)) for p in back)
 
 
 def _is_behind(gate, a, b, normal) -> bool:
@@ -240,11 +236,12 @@ def _glass_front(draw, a, b, along, normal, layout, style):
         draw.box(foot + place * x, 0.06 * x, 0.05 * y, height * UP, style.frame_colour, 0.3)
 
 
-def _hall(draw, a, b, along, normal, layout, rng):
+def _hall(draw, a, b, along, normal, layout, rng, number: int):
     """Floor and far wall of what lies outside an edge."""
-    length, depth, over = np.linalg.norm(b - a), OUTSIDE_M, OUTSIDE_M
+    # Halls of neighbouring edges overlap in the corner: a little lower and deeper each, so that no surfaces coincide.
+    length, depth, over = np.linalg.norm(b - a), OUTSIDE_M + 0.05 * number, OUTSIDE_M
     x, y = np.array([*along, 0]), np.array([*-normal, 0])
-    corner = np.array([*a, -0.005]) - over * x
+    corner = np.array([*a, -0.004 * (number + 1)]) - over * x
     wide = length + 2 * over
     for i in range(pieces := int(np.ceil(wide / 3.0))):
         step = wide / pieces
