@@ -9,7 +9,7 @@ the direction in which the face is seen most obliquely.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -78,6 +78,16 @@ class LayoutReport:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    def figures(self) -> dict:
+        """The report as plain numbers and texts, for JSON."""
+        return {
+            "faces": [asdict(face) for face in self.faces],
+            "floor": {f"seen_by_{n}": round(self.floor.seen_share(n), 4) for n in (1, 2, 3)}
+            | {"whole_person_seen": round(float((self.floor.whole_cameras > 0).mean()), 4)},
+            "errors": list(self.errors),
+            "warnings": list(self.warnings),
+        }
+
 
 def check_layout(
     layout: StoreLayout, least_best_px_per_cm: float = 3.0, least_second_px_per_cm: float = 2.0
@@ -93,13 +103,15 @@ def check_layout(
         if not some
     ]
     errors += _ground_plan_errors(layout) + _slot_errors(layout)
-    warnings = [
-        f"shelf {f.shelf_id} of gondola {f.gondola_id}: {f.best_px_per_cm:.1f} px/cm in the best camera and "
-        f"{f.second_px_per_cm:.1f} in the second at its worst place, expected {least_best_px_per_cm:g} and "
-        f"{least_second_px_per_cm:g}"
-        for f in faces
-        if f.best_px_per_cm < least_best_px_per_cm or f.second_px_per_cm < least_second_px_per_cm
-    ]
+    warnings = _ground_plan_warnings(layout)
+    weak = [f for f in faces if f.best_px_per_cm < least_best_px_per_cm or f.second_px_per_cm < least_second_px_per_cm]
+    if weak:
+        worst = min(weak, key=lambda f: (f.best_px_per_cm, f.second_px_per_cm))
+        warnings.append(
+            f"{len(weak)} of {len(faces)} shelf faces have somewhere less than {least_best_px_per_cm:g} px/cm in the best or "
+            f"{least_second_px_per_cm:g} in the second camera; the worst is {worst.shelf_id} of gondola {worst.gondola_id} "
+            f"with {worst.best_px_per_cm:.1f} and {worst.second_px_per_cm:.1f}"
+        )
     if floor.seen_share() < 1:
         warnings.append(f"{1 - floor.seen_share():.1%} of the floor is seen by no camera")
     return LayoutReport(faces, floor, tuple(errors), tuple(warnings))
@@ -201,14 +213,22 @@ def _floor_coverage(layout: StoreLayout, cameras: list[Camera]) -> tuple[FloorCo
 def _ground_plan_errors(layout: StoreLayout) -> list[str]:
     errors = []
     for i, gondola in enumerate(layout.gondolas):
-        outside = gondola.footprint.difference(layout.floor.buffer(0.01)).area
-        if outside > 1e-4:
-            errors.append(f"gondola {gondola.id} stands outside floor_m with {outside:.2f} m2 of its footprint")
+        x, y, _ = gondola.to_world(gondola.width_m / 2, 0.4, 0.0)
+        if not layout.floor.contains(shapely.Point(x, y)):
+            errors.append(
+                f"gondola {gondola.id}: the place in front of its face, ({x:.2f}, {y:.2f}), is outside floor_m"
+            )
         for other in layout.gondolas[i + 1 :]:
             common = gondola.footprint.intersection(other.footprint).area
             if common > 1e-3:
                 errors.append(f"gondolas {gondola.id} and {other.id} overlap by {common:.2f} m2")
     return errors
+
+
+def _ground_plan_warnings(layout: StoreLayout) -> list[str]:
+    floor = layout.floor.buffer(0.01)
+    outside = [g.id for g in layout.gondolas if g.footprint.difference(floor).area > 1e-3]
+    return [f"gondolas that stand outside floor_m or reach beyond it: {', '.join(outside)}"] if outside else []
 
 
 def _slot_errors(layout: StoreLayout) -> list[str]:

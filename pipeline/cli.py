@@ -13,7 +13,7 @@ from models.cli import app as models_app
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import WalkoutError
+from pipeline.errors import LayoutError, WalkoutError
 from sim.cli import app as sim_app
 from sim.cli import demo, score
 
@@ -104,26 +104,29 @@ def layout_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
 ) -> None:
     """Check a layout, and say for every shelf which cameras see it and how sharply."""
-    from dataclasses import asdict
-
     from calibration.check import check_layout
-
     from calibration.layout import load_layout
 
     check = check_layout(load_layout(path / "layout.yaml" if path.is_dir() else path))
     if as_json:
-        print(json.dumps(asdict(check), indent=1, default=str))
-        return
-    console = Console()
-    table = Table(title="Pixels per centimetre on every shelf, best camera first", title_justify="left")
-    for column in ("gondola", "shelf", "cameras"):
-        table.add_column(column)
-    for face in check.faces:
-        seen = ", ".join(f"{s.camera_id} {s.px_per_cm:.1f}" for s in face.cameras)
-        table.add_row(face.gondola_id, face.shelf_id or "", seen or "[red]no camera[/red]")
-    console.print(table)
-    for line in check.notes:
-        console.print(line)
+        print(json.dumps(check.figures(), indent=1))
+    else:
+        console = Console()
+        table = Table(title="Pixels per centimetre on every shelf face", title_justify="left")
+        for column in ("gondola", "shelf", "best", "second", "cameras (px/cm in the median, share of the face)"):
+            table.add_column(column)
+        for face in check.faces:
+            seen = ", ".join(f"{v.camera_id} {v.px_per_cm:.1f} ({v.seen_share:.0%})" for v in face.views)
+            worst = (f"{face.best_px_per_cm:.1f}", f"{face.second_px_per_cm:.1f}")
+            table.add_row(face.gondola_id, face.shelf_id, *worst, seen or "[red]no camera[/red]")
+        console.print(table)
+        console.print("best, second: what the best and the next camera have at the face's worst place", style="dim")
+        shares = ", ".join(f"{check.floor.seen_share(n):.1%} by {n} or more" for n in (1, 2, 3))
+        console.print(f"floor seen: {shares} cameras", highlight=False)
+        for line in check.warnings:
+            console.print(f"[yellow]warning:[/yellow] {line}", highlight=False)
+    if check.errors:
+        raise LayoutError(f"{path}: " + "; ".join(check.errors))
 
 
 @layout_app.command("fit")

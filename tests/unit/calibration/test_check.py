@@ -111,9 +111,14 @@ def test_gondolas_that_overlap_or_stand_outside_are_named(shipped):
         data["gondolas"][0]["origin_m"] = (1.2, 2.4)
         data["gondolas"][4]["origin_m"] = (5.9, 1.5)
 
-    errors = "\n".join(check_layout(changed(shipped, shift)).errors)
-    assert "g1 and g2 overlap" in errors
-    assert "g5 stands outside" in errors
+    report = check_layout(changed(shipped, shift))
+    assert [e for e in report.errors if "g1 and g2 overlap" in e]
+    assert [w for w in report.warnings if "outside floor_m" in w and "g5" in w]
+
+
+def test_a_face_that_nobody_can_stand_before_is_named(shipped):
+    layout = changed(shipped, lambda d: d["gondolas"][4].update(facing_deg=0, origin_m=(5.5, 0.5)))
+    assert [e for e in check_layout(layout).errors if "gondola g5: the place in front" in e]
 
 
 def test_slots_that_overlap_are_named(shipped):
