@@ -8,7 +8,7 @@ and colours, not the faces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Dressed:
 
     Attributes:
         vertices_m, normals, colours: (V, 3) float32.
-        weights: (V, J) float32.
+        weights: (V, J) float32, mostly zeros.
         faces: (F, 3) int32.
     """
 
@@ -71,6 +71,9 @@ def dress(body: RestBody, outfit: Outfit, phase: int, detail: str = "low", seed:
     for rule in _cuts(outfit):
         level, only = rule(Cloth(rows[:, :n]))
         rows, faces = cutting.cut(rows, faces, level, None if only is None else only[faces].any(1))
+    for label, garment in ((TOP, outfit.top), (BOTTOM, outfit.bottom)):
+        if garment.pattern in CUT_PATTERNS:
+            rows, faces = _cut_pattern(rows, faces, label, garment, outfit)
     centre = Cloth(rows[faces, :n].mean(1))
     with_jacket, without = (_parts(centre, outfit, jacket) for jacket in (True, False))
     source, side, apart, walls = cutting.take_apart(faces, with_jacket * _PARTS + without)
@@ -160,10 +163,6 @@ def _cuts(outfit: Outfit) -> list:
         ]
     if outfit.hair.kind != "bald":
         rules.append(lambda w: (_hair_level(w, outfit.hair), w.on_head > 0.3))
-    for garment in (top, bottom):
-        if garment.pattern in CUT_PATTERNS:
-            _, lines = pattern_lines(garment, Cloth(np.zeros((1, len(FIELDS)))))
-            rules += [lambda w, g=garment, k=k: (pattern_lines(g, w)[0] - k, pattern_extent(g, w)) for k in lines]
     if outfit.glasses:
         rules.append(lambda w: (0.0200 - w.eye_m, w.eye_m < 0.9))
     rules += [
@@ -172,6 +171,27 @@ def _cuts(outfit: Outfit) -> list:
         lambda w: (0.0190 - w.lips_m, w.lips_m < 0.9),
     ]
     return rules
+
+
+def _cut_pattern(
+    rows: np.ndarray, faces: np.ndarray, label: int, garment: Garment, outfit: Outfit
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut along the lines of a pattern, only in the garment that has it."""
+    n = len(FIELDS)
+    plain = replace(outfit, top=replace(outfit.top, pattern="plain"), bottom=replace(outfit.bottom, pattern="plain"))
+    _, lines = pattern_lines(garment, Cloth(rows[:1, :n]))
+    for line in lines:
+        where = Cloth(rows[:, :n])
+        along, _ = pattern_lines(garment, where)
+        near = np.abs(along - line) < 0.2
+        faces_near = faces[near[faces].any(1)]
+        if not len(faces_near):
+            continue
+        worn = np.zeros(len(faces), bool)
+        worn[near[faces].any(1)] = _parts(Cloth(rows[faces_near, :n].mean(1)), plain, jacket=False) == label
+        worn &= pattern_extent(garment, where)[faces].any(1)
+        rows, faces = cutting.cut(rows, faces, along - line, worn)
+    return rows, faces
 
 
 def _parts(where: Cloth, outfit: Outfit, jacket: bool) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sim.people import motion
 from sim.people.assets import body_assets
@@ -33,7 +34,7 @@ class Crowd:
         self._order = {person_id: i for i, person_id in enumerate(ids)}
         self._specs = list(specs)
         self._rest = [rest_body(spec.shape, detail) for spec in specs]
-        self._dressed: dict[tuple[int, int], Dressed] = {}
+        self._skins: dict[tuple[int, int], Skin] = {}
         self._faces: dict[int, np.ndarray] = {}
         figures = [_figure(self._rig, spec, rest) for spec, rest in zip(specs, self._rest, strict=True)]
         if figures:
@@ -76,30 +77,30 @@ class Crowd:
         for i, state in enumerate(states):
             groups.setdefault((int(who[i]), min(int(state.outfit_phase), 1)), []).append(i)
         for (person, phase), members in groups.items():
-            dressed = self._clothed(person, phase)
+            skin = self._clothed(person, phase)
             # Small chunks stay in the processor's cache.
             for start in range(0, len(members), 8):
                 chunk = members[start : start + 8]
-                vertices, normals = skin(dressed, transforms[chunk])
+                vertices, normals = skin.pose(transforms[chunk])
                 for k, i in enumerate(chunk):
                     bodies[i] = PosedBody(
                         states[i].person_id,
                         vertices[k],
                         normals[k],
-                        dressed.colours,
+                        skin.dressed.colours,
                         self._faces[person],
                         keypoints[i],
                         palms[i],
                     )
         return bodies
 
-    def _clothed(self, person: int, phase: int) -> Dressed:
-        if (person, phase) not in self._dressed:
+    def _clothed(self, person: int, phase: int) -> Skin:
+        if (person, phase) not in self._skins:
             spec = self._specs[person]
             dressed = dress(self._rest[person], spec.outfit, phase, self._detail, spec.style_seed)
-            self._dressed[person, phase] = dressed
+            self._skins[person, phase] = Skin(dressed)
             self._faces.setdefault(person, dressed.faces)
-        return self._dressed[person, phase]
+        return self._skins[person, phase]
 
     def _keypoints(self, who: np.ndarray, turned: np.ndarray, offset: np.ndarray) -> np.ndarray:
         shares = self._rest[0].shares
@@ -113,19 +114,40 @@ class Crowd:
         return out
 
 
-def skin(dressed: Dressed, transforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Linear blend skinning of one dressed body: vertices and unit normals (N, V, 3) float32.
+class Skin:
+    """Linear blend skinning of one dressed body as two sparse products.
 
-    Args:
-        transforms: (N, J, 3, 4) float32, rest to world.
+    A vertex is the sum over bones of weight times (rotation times rest position plus offset), so with the rest
+    position multiplied into the weights once, posing is a product with the bones' transforms.
     """
-    n, j = transforms.shape[:2]
-    blended = (dressed.weights @ transforms.transpose(1, 0, 2, 3).reshape(j, n * 12)).reshape(-1, n, 3, 4)
-    rotation = blended[..., :3]
-    vertices = (rotation @ dressed.vertices_m[:, None, :, None])[..., 0] + blended[..., 3]
-    normals = (rotation @ dressed.normals[:, None, :, None])[..., 0]
-    normals /= np.maximum(np.sqrt((normals * normals).sum(-1, keepdims=True)), 1e-9)
-    return np.ascontiguousarray(vertices.transpose(1, 0, 2)), np.ascontiguousarray(normals.transpose(1, 0, 2))
+
+    def __init__(self, dressed: Dressed) -> None:
+        self.dressed = dressed
+        weights = np.where(dressed.weights > 2e-3, dressed.weights, 0)
+        weights = csr_array(weights / weights.sum(1, keepdims=True))
+        rest = np.concatenate([dressed.vertices_m, np.ones((len(dressed.vertices_m), 1), np.float32)], 1)
+        self._places = _spread(weights, rest)
+        self._directions = _spread(weights, dressed.normals)
+
+    def pose(self, transforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices and unit normals (N, V, 3) float32 for transforms (N, J, 3, 4), rest to world."""
+        n, j = transforms.shape[:2]
+        columns = np.ascontiguousarray(transforms.transpose(1, 3, 0, 2), dtype=np.float32)  # (J, 4, N, 3)
+        vertices = (self._places @ columns.reshape(j * 4, n * 3)).reshape(-1, n, 3).transpose(1, 0, 2)
+        directions = np.ascontiguousarray(columns[:, :3]).reshape(j * 3, n * 3)
+        normals = (self._directions @ directions).reshape(-1, n, 3).transpose(1, 0, 2)
+        length = np.sqrt(np.einsum("nvi,nvi->nv", normals, normals))[..., None]
+        return np.ascontiguousarray(vertices), normals / np.maximum(length, 1e-9)
+
+
+def _spread(weights: csr_array, rest: np.ndarray) -> csr_array:
+    """(V, J) weights and (V, C) rest values to the (V, J * C) matrix of their products."""
+    c = rest.shape[1]
+    rows = np.repeat(np.arange(len(rest)), np.diff(weights.indptr))
+    data = (weights.data[:, None] * rest[rows]).astype(np.float32)
+    indices = weights.indices[:, None] * c + np.arange(c)
+    shape = (len(rest), weights.shape[1] * c)
+    return csr_array((data.ravel(), indices.ravel(), weights.indptr * c), shape=shape)
 
 
 def _own_frame(states: Sequence[PersonState], heading: np.ndarray, floor: np.ndarray) -> motion.States:
