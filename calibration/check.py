@@ -107,10 +107,10 @@ def check_layout(
     weak = [f for f in faces if f.best_px_per_cm < least_best_px_per_cm or f.second_px_per_cm < least_second_px_per_cm]
     if weak:
         worst = min(weak, key=lambda f: (f.best_px_per_cm, f.second_px_per_cm))
+        limits = f"{least_best_px_per_cm:g} px/cm in the best or {least_second_px_per_cm:g} in the second camera"
         warnings.append(
-            f"{len(weak)} of {len(faces)} shelf faces have somewhere less than {least_best_px_per_cm:g} px/cm in the best or "
-            f"{least_second_px_per_cm:g} in the second camera; the worst is {worst.shelf_id} of gondola {worst.gondola_id} "
-            f"with {worst.best_px_per_cm:.1f} and {worst.second_px_per_cm:.1f}"
+            f"{len(weak)} of {len(faces)} shelf faces have less than {limits} somewhere, the worst {worst.shelf_id} of "
+            f"gondola {worst.gondola_id} with {worst.best_px_per_cm:.1f} and {worst.second_px_per_cm:.1f}"
         )
     if floor.seen_share() < 1:
         warnings.append(f"{1 - floor.seen_share():.1%} of the floor is seen by no camera")
