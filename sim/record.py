@@ -110,7 +110,7 @@ def _film(stage: Stage, job: _Job, progress: bool, workers: int | None) -> list[
     # Neighbours of the list see the same people at the same time: dealt out in turn, the shares cost about the same.
     shares = [[p.camera_id for p in plans[i::count]] for i in range(count)]
     name = f"{stage.scenario.name} seed {stage.seed}"
-    with _progress_bar(progress, name, total) as advance:
+    with progress_bar(progress, f"recording {name}", total) as advance:
         if count == 1:
             found = film_share(stage, shares[0], Path(job.folder), advance)
         else:
@@ -260,13 +260,13 @@ def write_yaml(path: Path, model) -> None:
     path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120), "utf-8")
 
 
-class _progress_bar:
+class progress_bar:
     """A rich progress bar; `with` gives the function to move it on."""
 
     def __init__(self, shown: bool, name: str, total: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn("recording {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         self._bar = Progress(*columns, disable=not shown)
         self._task = self._bar.add_task(name, total=total)
 

@@ -73,6 +73,7 @@ class Stage:
             rows.setdefault(item.slot_id, (item.gtin, []))[1].append(item.pose)
         self.play: Play = play(self.scenario, seed, self.layout, self.store.catalogue, Stock(rows))
         self.crowd = Crowd(self.play.specs)
+        self._products: dict[str, Mesh] = {}
 
     def bodies(self, states: list[list[PersonState]]) -> list[dict[str, PosedBody]]:
         """Everybody's body, by person, at each of a list of instants."""
@@ -86,24 +87,31 @@ class Stage:
     def renderer(self, cameras=None) -> Renderer:
         """A renderer of the stocked shop for some of the cameras; the shelves are as they were at time zero."""
         scene = shop_scene(self.layout, self.store.catalogue, self.store.planogram, [], atlas=self._atlas)
-        slots = {slot_id for _, _, slot_id, _ in self.play.timeline.shelf_items(0.0)}
-        scene = replace(scene, keyed={slot_id: self.slot_mesh(slot_id, 0.0) for slot_id in sorted(slots)})
+        slots: dict[str, list[Mesh]] = {}
+        for found in self.play.timeline.shelf_items(0.0):
+            slots.setdefault(found[2], []).append(self._item_mesh(*found))
+        scene = replace(scene, keyed={slot_id: merged(meshes) for slot_id, meshes in slots.items()})
         chosen = [c for c in self.layout.camera_by_id.values() if cameras is None or c.camera_id in cameras]
         return Renderer(scene, chosen)
 
     def slot_mesh(self, slot_id: str, at_s: float) -> Mesh | None:
         """What stands still in a slot at an instant; None if it is empty."""
-        meshes = [
-            item_mesh(self.layout, self.store.catalogue, ShelfItem(item_id, gtin, slot_id, pose), self._atlas)
-            for item_id, gtin, _, pose in self.play.timeline.shelf_items(at_s, slot_id)
-        ]
+        meshes = [self._item_mesh(*found) for found in self.play.timeline.shelf_items(at_s, slot_id)]
         return merged(meshes) if meshes else None
+
+    def _item_mesh(self, item_id: str, gtin: str, slot_id: str, pose: np.ndarray) -> Mesh:
+        return item_mesh(self.layout, self.store.catalogue, ShelfItem(item_id, gtin, slot_id, pose), self._atlas)
+
+    def _product(self, gtin: str) -> Mesh:
+        if gtin not in self._products:
+            self._products[gtin] = product_mesh(self.store.catalogue.by_gtin[gtin], self._atlas)
+        return self._products[gtin]
 
     def movers(self, at_s: float, bodies: Mapping[str, PosedBody]) -> list[Mesh]:
         """Meshes of all bodies, in their order, then of the items in hands and arms."""
         meshes = [Mesh(b.vertices_m, b.normals, b.colours, b.faces) for b in bodies.values()]
         for _, gtin, pose in self.play.timeline.moving_items(at_s, bodies):
-            meshes.append(product_mesh(self.store.catalogue.by_gtin[gtin], self._atlas).moved(pose))
+            meshes.append(self._product(gtin).moved(pose))
         return meshes
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from calibration.camera import Camera
 from sim.people.state import PosedBody
 
 _CELL_PX = 8
+_VERTEX_GAP_M = 0.045
 _STATIC_SLACK_M = 0.02
 _OTHER_SLACK_M = 0.05
 # How deep a key point may lie under the body's own surface and count as seen: eyes and nose are on it, hips far in.
@@ -53,7 +55,7 @@ def visible_boxes(
     """
     seen = [_Seen.of(camera, body, every) for body in bodies]
     cell_px = 1 if static_depth_m is None else round(camera.size_px[0] / static_depth_m.shape[1])
-    maps = [s.depth_map(camera.size_px) if s is not None else None for s in seen]
+    maps = [s.depth_map(camera) if s is not None else None for s in seen]
     index, boxes, full_boxes, visible, points, flags = [], [], [], [], [], []
     for i, mine in enumerate(seen):
         if mine is None:
@@ -112,15 +114,20 @@ class _Seen:
         facing = np.einsum("vi,vi->v", body.normals[::every], towards) / np.linalg.norm(towards, axis=1)
         return cls(pixels, camera.depth_m(vertices), inside, facing, _vertex_areas(body)[::every])
 
-    def depth_map(self, size_px: tuple[int, int]) -> np.ndarray:
-        """float (H / 8, W / 8): nearest depth of the body in each cell, infinite where it is not."""
-        width, height = size_px
-        cells = np.full((height // _CELL_PX + 1, width // _CELL_PX + 1), np.inf)
+    def depth_map(self, camera: Camera) -> np.ndarray:
+        """float32 (H / 8, W / 8): nearest depth of the body in each cell, infinite where it is not."""
+        width, height = camera.size_px
+        cells = np.full((height // _CELL_PX + 1, width // _CELL_PX + 1), np.inf, np.float32)
         # Edges of an occluder hide nothing by themselves: only surface that faces the camera counts.
         use = self.inside & (self.facing > 0.15)
+        if not use.any():
+            return cells
         x, y = (self.pixels[use] / _CELL_PX).astype(int).T
-        np.minimum.at(cells, (y, x), self.depth_m[use])
-        return cells
+        np.minimum.at(cells, (y, x), self.depth_m[use].astype(np.float32))
+        # Near bodies have more cells than vertices: close the holes between these.
+        gap = int(np.ceil(_VERTEX_GAP_M * camera.matrix[0, 0] / self.depth_m[use].min() / _CELL_PX))
+        kernel = np.ones((gap + 1, gap + 1), np.uint8)
+        return cv2.dilate(cv2.erode(cells, kernel), kernel)
 
 
 def _hidden(pixels, depth_m, inside, static_depth_m, others, cell_px) -> np.ndarray:

@@ -12,6 +12,8 @@ from shapely.geometry import Point
 from sim.behaviour.play import Handling, Play
 
 _STEP_S = 0.01
+_FINGERS_M = 0.09
+"""From the palm's centre to the finger tips."""
 HANDS = ("left", "right")
 
 
@@ -67,17 +69,18 @@ def write_events(path: Path, stage, start_ns: int) -> None:
 
 
 def in_shelf_s(stage, event: Handling) -> tuple[float, float]:
-    """When the palm crosses the shelf's front edge on its way in and out, seconds.
+    """When the finger tips cross the shelf's front edge on their way in and out, seconds.
 
-    A hand that takes something at the very edge may never cross it; then both are the moment of taking.
+    If they never do (an item that stands out), both are the moment of taking.
     """
     if event.slot_id is None:
         return event.began_s, event.ended_s
     gondola = stage.layout.slot_by_id[event.slot_id][0]
     times = np.arange(event.began_s, event.ended_s, _STEP_S)
     states = [next(s for s in there if s.person_id == event.person) for there in stage.play.timeline.states(times)]
-    palms = np.array([body.palms[event.side][:3, 3] for body in stage.crowd.pose(states)])
-    inside = np.flatnonzero(gondola.to_face(palms)[:, 1] < 0)
+    palms = np.array([body.palms[event.side] for body in stage.crowd.pose(states)])
+    tips = palms[:, :3, 3] + _FINGERS_M * palms[:, :3, 0]
+    inside = np.flatnonzero(gondola.to_face(tips)[:, 1] < 0)
     if not len(inside):
         return event.at_s, event.at_s
     return min(float(times[inside[0]]), event.at_s), max(float(times[inside[-1]]), event.at_s)

@@ -72,6 +72,7 @@ def random_person(rng: np.random.Generator, person_id: str, *, with_jacket: bool
         bag=_random_bag(rng, female),
         bag_side="left" if rng.random() < 0.5 else "right",
         glasses=bool(rng.random() < 0.25),
+        beard=bool(not female and not child and rng.random() < 0.3),
     )
     return PersonSpec(person_id, shape, outfit, int(rng.integers(0, 2**31)))
 

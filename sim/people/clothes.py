@@ -18,13 +18,15 @@ from sim.people.bodies import RestBody, vertex_normals
 from sim.people.extras import HANGING, Tailor
 from sim.people.patterns import CUT_PATTERNS, paint, pattern_extent, pattern_lines, second_colour
 from sim.people.regions import COLUMN, FIELDS, regions
+from sim.people.rotations import unit
 from sim.people.state import Garment, Outfit
 
 SOLE_M = 0.022
 """How much shoes raise a body."""
 
-SKIN, HAIR, TOP, BOTTOM, SHOES, JACKET, EYES, LIPS, BROWS, GLASSES, TOP_SECOND, BOTTOM_SECOND = range(12)
-_PARTS = 12
+SKIN, HAIR, TOP, BOTTOM, SHOES, JACKET, EYES, LIPS, BROWS, GLASSES, TOP_SECOND, BOTTOM_SECOND, BEARD = range(13)
+_PARTS = 13
+_FRAME_M = (0.0195, 0.0235)
 _HAIRLINE_X = (-1.0, -0.45, -0.15, 0.08, 0.22, 0.45, 0.75)
 _HAIRLINE_Z = (-0.62, -0.60, -0.40, -0.02, 0.30, 0.52, 0.60)
 _LONG_HAIRLINE_Z = (-1.30, -1.25, -1.00, -0.30, 0.30, 0.52, 0.60)
@@ -82,6 +84,7 @@ def dress(body: RestBody, outfit: Outfit, phase: int, detail: str = "low", seed:
     where = Cloth(rows[:, :n])
 
     vertices = rows[:, n : n + 3] + rows[:, n + 3 : n + 6] * _thickness(where, outfit, part)[:, None]
+    vertices += rows[:, n + 3 : n + 6] * _folds(rows[:, n : n + 3], part, seed)[:, None]
     sole = (part == SHOES) & (vertices[:, 2] < 0.024)
     vertices[sole, 2] = -SOLE_M
     vertices[:, 2] += SOLE_M
@@ -134,6 +137,12 @@ def _hair_level(where: Cloth, hair: Garment) -> np.ndarray:
     return where.head_z - np.interp(where.head_x, _HAIRLINE_X, line)
 
 
+def _beard_level(where: Cloth) -> np.ndarray:
+    """Above zero under a beard: cheeks, chin and upper lip."""
+    top = np.interp(where.head_x, (0.0, 0.2, 0.55, 0.8), (-0.05, -0.25, -0.36, -0.32))
+    return np.minimum(np.minimum(top - where.head_z, where.head_z + 1.05), where.head_x - 0.0)
+
+
 def _cuts(outfit: Outfit) -> list:
     """Rules that give the level (V,) to cut along and where that cut counts (V,) or None for everywhere."""
     top, bottom, jacket = outfit.top, outfit.bottom, outfit.jacket
@@ -163,8 +172,10 @@ def _cuts(outfit: Outfit) -> list:
         ]
     if outfit.hair.kind != "bald":
         rules.append(lambda w: (_hair_level(w, outfit.hair), w.on_head > 0.3))
+    if outfit.beard:
+        rules.append(lambda w: (_beard_level(w), w.on_head > 0.6))
     if outfit.glasses:
-        rules.append(lambda w: (0.0200 - w.eye_m, w.eye_m < 0.9))
+        rules += [lambda w, d=d: (d - w.eye_m, w.eye_m < 0.9) for d in _FRAME_M]
     rules += [
         lambda w: (0.0125 - w.eye_m, w.eye_m < 0.9),
         lambda w: (0.0150 - w.brow_m, w.brow_m < 0.9),
@@ -216,8 +227,10 @@ def _parts(where: Cloth, outfit: Outfit, jacket: bool) -> np.ndarray:
     for label, second, garment in ((TOP, TOP_SECOND, top), (BOTTOM, BOTTOM_SECOND, bottom)):
         if garment.pattern in CUT_PATTERNS:
             part[(part == label) & second_colour(garment, where)] = second
+    if outfit.beard:
+        part[(where.on_head > 0.6) & (_beard_level(where) > 0) & (part == SKIN)] = BEARD
     if outfit.glasses:
-        part[where.eye_m < 0.0200] = GLASSES
+        part[(where.eye_m > _FRAME_M[0]) & (where.eye_m < _FRAME_M[1])] = GLASSES
     part[where.eye_m < 0.0125] = EYES
     part[where.brow_m < 0.0150] = BROWS
     part[where.lips_m < 0.0190] = LIPS
@@ -249,13 +262,26 @@ def _thickness(where: Cloth, outfit: Outfit, part: np.ndarray) -> np.ndarray:
     # Hair thins out towards the hairline instead of ending in a step.
     crown = crown * np.clip(0.25 + 2.2 * _hair_level(where, outfit.hair), 0.25, 1)
     out[part == HAIR] = crown[part == HAIR]
+    out[part == BEARD] = 0.006
     return out
+
+
+def _folds(position_m: np.ndarray, part: np.ndarray, seed: int) -> np.ndarray:
+    """Unevenness (V,) of cloth in metres: a few waves of 8 to 20 cm, so that light plays on it."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(len(part))
+    for _ in range(7):
+        wave = unit(rng.normal(size=3) * [1.0, 1.0, 0.7]) * 2 * np.pi / rng.uniform(0.08, 0.20)
+        out += np.sin(position_m @ wave + rng.uniform(0, 2 * np.pi))
+    cloth = np.isin(part, (TOP, TOP_SECOND, BOTTOM, BOTTOM_SECOND, JACKET))
+    return 0.0016 * out * cloth
 
 
 def _colours(where: Cloth, outfit: Outfit, part: np.ndarray, position_m: np.ndarray, seed: int) -> np.ndarray:
     skin, hair = np.array(outfit.skin), np.array(outfit.hair.colour)
     out = np.tile(skin, (len(part), 1))
     out[part == HAIR] = hair
+    out[part == BEARD] = 0.25 * skin + 0.75 * hair
     out[part == EYES] = [0.10, 0.08, 0.07]
     out[part == BROWS] = 0.35 * skin + 0.65 * np.minimum(hair, 0.5)
     out[part == LIPS] = skin * [0.85, 0.62, 0.62]
@@ -265,5 +291,5 @@ def _colours(where: Cloth, outfit: Outfit, part: np.ndarray, position_m: np.ndar
         if garment is not None and mine.any():
             out[mine] = paint(garment, position_m[mine], rng)
     out[part == TOP_SECOND], out[part == BOTTOM_SECOND] = outfit.top.second, outfit.bottom.second
-    out[part == GLASSES] = 0.12
+    out[part == GLASSES] = 0.08
     return np.clip(out, 0, 1)

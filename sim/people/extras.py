@@ -44,7 +44,9 @@ class Tailor:
         """Everything the outfit calls for."""
         outfit, out = self.outfit, []
         if outfit.bottom.kind == "skirt":
-            out.append(self._skirt(0.21, 0.10 + 0.86 * outfit.bottom.length, 0.024, 0.10, outfit.bottom.colour))
+            # Under a jacket it begins below the hem: the body's own cloth shows above that when the jacket is off.
+            top = 0.21 if outfit.jacket is None else -0.01
+            out.append(self._skirt(top, 0.10 + 0.86 * outfit.bottom.length, 0.024, 0.10, outfit.bottom.colour))
         if outfit.jacket is not None and outfit.jacket.kind == "coat":
             out.append(self._skirt(0.12, 0.42, 0.047, 0.08, outfit.jacket.colour, phases=(0,)))
         if outfit.hair.kind == "long":

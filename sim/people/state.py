@@ -108,6 +108,7 @@ class Outfit:
     bag: Garment | None = None
     bag_side: str = "left"
     glasses: bool = False
+    beard: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def choose_kind(threads: int) -> str:
     forced = os.environ.get("WALKOUT_RENDERER", "").strip()
     if forced and forced not in _MODULES:
         raise RendererError(f"WALKOUT_RENDERER is {forced!r}, expected gl or software")
-    os.environ.setdefault("LP_NUM_THREADS", str(threads))
+    # Mesa's 0 is the calling thread alone: for one thread cheaper than handing over to one.
+    os.environ.setdefault("LP_NUM_THREADS", str(threads) if threads > 1 else "0")
     for kind in [forced] if forced else list(_MODULES):
         if open_target(kind, 64, 64) is not None:
             return kind

@@ -21,6 +21,7 @@ from sim.render.mesh import Mesh, Scene, merged
 from sim.render.shaders import MAX_LAMPS, shader
 from sim.render.shading import lamp_scale
 from sim.render.shadow import Shadow, cast_shadow
+from sim.render.smear import smeared
 from sim.render.target import Rect, shared_target
 from sim.render.tessellate import tessellated
 from sim.render.upload import colour_texture, depth_texture, geom_node, interleaved
@@ -29,6 +30,7 @@ NEAR_M, FAR_M = 0.1, 60.0
 _SUPER = 2
 _FLOOR_STEP = 2  # shadows are soft: worked out for every other pixel
 _CREASE_PX = 60  # a change is drawn anew with this much around it, for the shade in creases
+_OUTLINE = 4000  # vertices of a mover that are looked at to find out where it is
 _CHUNK = 32  # keyed meshes that share a buffer
 
 
@@ -48,18 +50,30 @@ class _Picture:
 @dataclass
 class _Chunk:
     meshes: dict[Hashable, Mesh]
-    wide: bool = False
     node: core.NodePath | None = None
     box_m: np.ndarray | None = None
 
 
 @dataclass
 class _Mover:
-    """`mesh` is kept so that its id, the key, stays its own."""
+    """`mesh` is kept so that its id, the key, stays its own. `outline_m`: points (P, 3) all over it, `gap_m` apart at most
+    from what they leave out."""
 
     mesh: Mesh
     body: core.GeomNode
     shadow: Shadow | None
+    outline_m: np.ndarray
+    sweep_m: np.ndarray | None
+    gap_m: float
+
+    def bounds(self, camera: Camera) -> Rect | None:
+        margin, gap_m = 2, self.gap_m
+        if self.sweep_m is not None:
+            gap_m += float(np.abs(self.sweep_m).max()) / 2
+        if gap_m:
+            nearest = max(float(camera.depth_m(self.outline_m[::16]).min()), 0.3)
+            margin += int(np.ceil(gap_m * camera.matrix[0, 0] / nearest))
+        return _bounds(camera, self.outline_m, margin, dense=True)
 
 
 class GlRenderer:
@@ -86,7 +100,7 @@ class GlRenderer:
         self._chunks: list[_Chunk] = []
         self._chunk_of: dict[Hashable, _Chunk] = {}
         for i, mesh in enumerate(scene.static):
-            self._chunks.append(_Chunk({("static", i): mesh}, wide=True))
+            self._chunks.append(_Chunk({("static", i): mesh}))
         keys = list(scene.keyed)
         for start in range(0, len(keys), _CHUNK):
             chunk = _Chunk({key: scene.keyed[key] for key in keys[start : start + _CHUNK]})
@@ -120,12 +134,13 @@ class GlRenderer:
             chunk.node = chunk.box_m = None
         if not chunk.meshes:
             return
-        parts = [tessellated(m, self._eyes_m) for m in chunk.meshes.values()]
+        # Mirrored lamps are worked out in the vertices, so what shines needs smaller pieces.
+        parts = [
+            tessellated(m, self._eyes_m, share=0.15 if m.gloss < 0.01 else 0.06) for m in chunk.meshes.values()
+        ]
         rows = np.concatenate([interleaved(p, self._sky.at(p.vertices_m)) for p in parts])
         mesh = merged(parts)
         chunk.node = self._root.attach_new_node(geom_node(rows, mesh.faces, static=True))
-        if chunk.wide and mesh.gloss > 0.01:
-            chunk.node.set_shader(shader("TEXTURED", "GLOSSY"), 1)
         chunk.box_m = _box(mesh.vertices_m)
 
     def _refresh(self, picture: _Picture) -> None:
@@ -183,8 +198,9 @@ class GlRenderer:
         jobs = [(self._scene_of(picture, group, rect), tuple(v * _SUPER for v in rect)) for group, rect in groups]
         if jobs:
             layers = self._target.draw(jobs, picture.camera.size_px[1] * _SUPER)
-            for (_, (left, top, right, bottom)), layer in zip(groups, layers, strict=True):
-                _lay_over(out[top:bottom, left:right], _halved(layer))
+            for (group, rect), layer in zip(groups, layers, strict=True):
+                left, top, right, bottom = rect
+                _lay_over(out[top:bottom, left:right], self._smeared(picture, group, rect, _halved(layer)))
         return out
 
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
@@ -220,7 +236,10 @@ class GlRenderer:
         node = geom_node(interleaved(mesh), mesh.faces, static=False)
         kinds = [k for k, used in (("TEXTURED", mesh.uv is not None), ("SHINY", mesh.gloss > 0.01)) if used]
         core.NodePath(node).set_shader(shader("MOVER", *kinds), 1)
-        mover = _Mover(mesh, node, cast_shadow(mesh, self._scene.light))
+        step = -(-len(mesh.vertices_m) // _OUTLINE)
+        outline = mesh.vertices_m[::step]
+        sweep = None if mesh.swept_m is None else mesh.swept_m[::step]
+        mover = _Mover(mesh, node, cast_shadow(outline, self._scene.light), outline, sweep, 0.0 if step == 1 else 0.025)
         self._movers[key] = mover
         while len(self._movers) > 64:
             self._movers.popitem(last=False)
@@ -230,7 +249,7 @@ class GlRenderer:
         """Movers whose rectangles overlap are drawn together, so that they hide each other."""
         groups: list[tuple[list[_Mover], Rect]] = []
         for mover in map(self._mover, movers):
-            rect = _bounds(picture.camera, mover.mesh.vertices_m, margin=2, dense=True)
+            rect = mover.bounds(picture.camera)
             members = [mover]
             while rect is not None:
                 hit = next((g for g in groups if _overlap(g[1], rect)), None)
@@ -240,6 +259,16 @@ class GlRenderer:
                 groups = [g for g in groups if g is not hit]  # meshes are arrays: no == on them
                 members, rect = hit[0] + members, _union(hit[1], rect)
         return groups
+
+    @staticmethod
+    def _smeared(picture: _Picture, group: list[_Mover], rect: Rect, layer: np.ndarray) -> np.ndarray:
+        moving = [m for m in group if m.sweep_m is not None]
+        if not moving:
+            return layer
+        points = np.concatenate([m.outline_m for m in moving])
+        half = np.concatenate([m.sweep_m for m in moving]) / 2
+        way = picture.camera.project(points + half) - picture.camera.project(points - half)
+        return smeared(layer, picture.camera.project(points) - rect[:2], way)
 
     def _darken(self, picture: _Picture, out: np.ndarray, shadow: Shadow) -> None:
         rect = _bounds(picture.camera, shadow.outline_m, margin=0, dense=True)

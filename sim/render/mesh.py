@@ -16,6 +16,7 @@ class Mesh:
     `vertices_m`: float32 (V, 3). `normals`: float32 (V, 3), unit. `colours`: float32 (V, 3) RGB in [0, 1].
     `faces`: int32 (F, 3), counter-clockwise seen from outside. `uv`: float32 (V, 2) into the scene's atlas, (0, 0) its
     bottom left; None means no texture. A texture multiplies the colour. `gloss`: 0 matt .. 1 mirror-like highlight.
+    `swept_m`: float32 (V, 3), how far each vertex of a mover goes while the shutter is open, for motion blur; None = not.
     """
 
     vertices_m: np.ndarray
@@ -24,6 +25,7 @@ class Mesh:
     faces: np.ndarray
     uv: np.ndarray | None = None
     gloss: float = 0.0
+    swept_m: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.vertices_m)
@@ -32,6 +34,7 @@ class Mesh:
             ("normals", self.normals, (n, 3)),
             ("colours", self.colours, (n, 3)),
             ("uv", self.uv, (n, 2)),
+            ("swept_m", self.swept_m, (n, 3)),
         ):
             if array is not None and array.shape != shape:
                 raise ValueError(f"Mesh.{name} must have shape {shape}, got {array.shape}")

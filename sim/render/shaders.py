@@ -46,11 +46,6 @@ out vec2 uv;
 out float sheen;
 SHINE
 #endif
-#ifdef GLOSSY
-out float gloss;
-out vec3 world;
-out vec3 normal;
-#endif
 void main() {
   vec3 c = (view * p3d_Vertex).xyz;
   vec2 p = c.xy / max(c.z, 1e-4);
@@ -89,11 +84,6 @@ void main() {
 #ifdef SHINY
   sheen = p3d_MultiTexCoord0.z > 0.01 ? p3d_Color.a * shininess(p3d_Vertex.xyz, p3d_Normal, p3d_MultiTexCoord0.z) : 0.0;
 #endif
-#ifdef GLOSSY
-  gloss = p3d_MultiTexCoord0.z;
-  world = p3d_Vertex.xyz;
-  normal = p3d_Normal;
-#endif
 }
 """
 
@@ -101,9 +91,6 @@ _FRAGMENT = """#version 150
 uniform sampler2D p3d_Texture0;
 uniform sampler2D behind;    // depth of what stands still
 uniform vec4 tint;
-uniform vec4 light;
-uniform vec3 lamps[LAMPS];
-uniform vec3 eye;
 uniform float id;
 in vec4 shaded;
 #ifdef TEXTURED
@@ -112,15 +99,7 @@ in vec2 uv;
 #ifdef SHINY
 in float sheen;
 #endif
-#ifdef GLOSSY
-in float gloss;
-in vec3 world;
-in vec3 normal;
-#endif
 out vec4 result;
-#ifdef GLOSSY
-SHINE
-#endif
 void main() {
 #ifdef MOVER
   if (gl_FragCoord.z > texelFetch(behind, ivec2(gl_FragCoord.xy * tint.w), 0).r) discard;
@@ -136,15 +115,6 @@ void main() {
 #ifdef SHINY
   rgb = sqrt(rgb * rgb + sheen * tint.bgr);
 #endif
-#ifdef GLOSSY
-  if (gloss > 0.01) {
-    float shine = shininess(world, normal, gloss);
-#ifndef MOVER
-    shine *= shaded.a;
-#endif
-    rgb = sqrt(rgb * rgb + shine * tint.bgr);
-  }
-#endif
   result = vec4(rgb, 1.0);
 }
 """
@@ -152,8 +122,7 @@ void main() {
 
 @cache
 def shader(*defines: str) -> core.Shader:
-    """The shader with any of MOVER (may be hidden behind what stands still), TEXTURED, IDS and one of GLOSSY (mirrors lamps
-    in each fragment) and SHINY (only in its vertices, at a third of the cost: for small things)."""
+    """The shader with any of MOVER (may be hidden behind what stands still), TEXTURED, SHINY (mirrors lamps) and IDS."""
     head = "#version 150\n" + "".join(f"#define {d}\n" for d in defines)
     sources = []
     for source in (_VERTEX, _FRAGMENT):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sim.render.mesh import Light, Mesh
+from sim.render.mesh import Light
 
 _CELLS, _CELL_M = 40, 0.05
 _LAMPS, _REACH_M = 3, 1.5
@@ -28,12 +28,12 @@ class Shadow:
     outline_m: np.ndarray
 
 
-def cast_shadow(mesh: Mesh, light: Light) -> Shadow | None:
-    """The shadow of a body; None for what is small or high up."""
-    low, high = mesh.vertices_m.min(axis=0), mesh.vertices_m.max(axis=0)
-    if low[2] > 0.6 or high[2] - low[2] < 0.5:
+def cast_shadow(points: np.ndarray, light: Light) -> Shadow | None:
+    """The shadow of a body given by points (P, 3) of its surface, metres; None for what is small or high up."""
+    height = np.clip(points[:, 2], 0, None)
+    if height.min() > 0.6 or np.ptp(height) < 0.5:
         return None
-    points = mesh.vertices_m[:: max(1, len(mesh.vertices_m) // 2500)]
+    points = points[:: max(1, len(points) // 2000)]
     height = np.clip(points[:, 2], 0, None)
     centre = points[:, :2].mean(axis=0)
     lamps = np.asarray(light.lamps_m, np.float32).reshape(-1, 3)

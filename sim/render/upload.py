@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import cache
 
 import numpy as np
@@ -34,19 +35,39 @@ def interleaved(mesh: Mesh, alpha: np.ndarray | float = 1.0) -> np.ndarray:
     return rows
 
 
+_kept_triangles: OrderedDict[int, tuple[np.ndarray, core.GeomTriangles]] = OrderedDict()
+
+
+def _triangles_of(faces: np.ndarray) -> core.GeomTriangles:
+    """Triangles as they were uploaded last time: whoever moves keeps their faces."""
+    kept = _kept_triangles.get(id(faces))
+    if kept is None:
+        # In the order of their vertices the driver works out each vertex about once; three times in a random order.
+        ordered = faces[np.argsort(faces.min(axis=1), kind="stable")] if len(faces) else faces
+        kept = _kept_triangles[id(faces)] = faces, _triangles(ordered)
+        if len(_kept_triangles) > 128:
+            _kept_triangles.popitem(last=False)
+    _kept_triangles.move_to_end(id(faces))
+    return kept[1]
+
+
+def _triangles(faces: np.ndarray) -> core.GeomTriangles:
+    triangles = core.GeomTriangles(core.Geom.UH_static)
+    triangles.set_index_type(core.Geom.NT_uint32)
+    indices = triangles.modify_vertices()
+    indices.unclean_set_num_rows(faces.size)
+    memoryview(indices).cast("B")[:] = memoryview(np.ascontiguousarray(faces, np.uint32)).cast("B")
+    return triangles
+
+
 def geom_node(rows: np.ndarray, faces: np.ndarray, *, static: bool) -> core.GeomNode:
     """A node that draws triangles `faces`, int (F, 3), of vertices `rows`, float32 (V, 13)."""
     hint = core.Geom.UH_static if static else core.Geom.UH_stream
     data = core.GeomVertexData("mesh", _vertex_format(), hint)
     data.unclean_set_num_rows(len(rows))
     memoryview(data.modify_array(0)).cast("B")[:] = memoryview(np.ascontiguousarray(rows)).cast("B")
-    triangles = core.GeomTriangles(hint)
-    triangles.set_index_type(core.Geom.NT_uint32)
-    indices = triangles.modify_vertices()
-    indices.unclean_set_num_rows(faces.size)
-    memoryview(indices).cast("B")[:] = memoryview(np.ascontiguousarray(faces, np.uint32)).cast("B")
     geom = core.Geom(data)
-    geom.add_primitive(triangles)
+    geom.add_primitive(_triangles(faces) if static else _triangles_of(faces))
     node = core.GeomNode("mesh")
     node.add_geom(geom)
     # Vertices are world points that the shader projects; Panda3D's own idea of what is in view would be wrong.
