@@ -120,9 +120,7 @@ class PoseNetwork(_Network):
                 rows = rows[rows[:, 4 : 4 + classes].argmax(1) == 0]
             keypoints = rows[:, 4 + classes :].reshape(len(rows), 17, 3).copy()
             keypoints[..., :2] = (keypoints[..., :2] - (left, top)) / scale
-            people.append(
-                Detections(_unletterbox(rows[:, :4], scale, left, top, image), rows[:, 4].copy(), keypoints)
-            )
+            people.append(Detections(_unletterbox(rows[:, :4], scale, left, top, image), rows[:, 4].copy(), keypoints))
         return people
 
 
@@ -178,9 +176,7 @@ def letterbox(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, 
     return out, scale, float(left), float(top)
 
 
-def _unletterbox(
-    xyxy: np.ndarray, scale: float, left: float, top: float, image: np.ndarray
-) -> np.ndarray:
+def _unletterbox(xyxy: np.ndarray, scale: float, left: float, top: float, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     boxes = (xyxy - (left, top, left, top)) / scale
     return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
