@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -234,3 +236,23 @@ def test_depth_is_the_distance_of_what_stands_still(kind):
     for point in np.array([(2.0, 2.0, 0.7), (1.8, 2.0, 0.3), (3.2, 2.6, 0.0), (4.0, 3.0, 0.9)]):
         x, y = eye.project(point).round().astype(int)
         assert depth[y, x] == pytest.approx(eye.depth_m(point), abs=0.04), point
+
+
+def test_what_moves_while_the_shutter_is_open_is_smeared_along_its_way(monkeypatch):
+    monkeypatch.setenv("WALKOUT_RENDERER", "gl")
+    eye = camera()
+    still = cube((2.0, 2.0, 0.5), (1, 0, 0), 0.1)
+    try:
+        renderer = Renderer(room(), [eye])
+    except RendererError as error:
+        pytest.skip(str(error))
+    way = np.array([0.12, -0.12, 0.0], np.float32)
+    sharp, soft = (
+        renderer.draw("cam", [m])[..., RED].astype(float)
+        for m in (still, replace(still, swept_m=np.tile(way, (len(still.vertices_m), 1))))
+    )
+    picture_way = eye.project(np.array((2.0, 2.0, 0.5)) + way / 2) - eye.project(np.array((2.0, 2.0, 0.5)) - way / 2)
+    assert (soft > 60).sum() > 1.3 * (sharp > 60).sum()
+    assert soft.sum() == pytest.approx(sharp.sum(), rel=0.06)  # as much light as before
+    spread = [np.ptp(np.nonzero((p > 60).any(axis=0))[0]) for p in (sharp, soft)]
+    assert spread[1] - spread[0] == pytest.approx(abs(picture_way[0]), rel=0.5)
