@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What changed on a shelf: pictures of every slot's front over time, per camera, and comparing two of them."""
+"""What changed on a shelf: what every slot looks like to every camera over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from pipeline.shelf.settings import ShelfSettings
-from pipeline.shelf.views import SlotView, group_by_camera, is_clear
+from pipeline.shelf.views import SlotView, group_by_camera, visible_front
 
-_NOISE_GREY = 5.0  # sensor noise and compression of a picture halved in size, grey levels
+NOISE_GREY = 5.0  # sensor noise and compression after a 3 x 3 mean, grey levels
+_SAMPLES_PER_CM = 1.5
+_MIN_VISIBLE = 0.3
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,18 @@ class SlotPicture:
 
 @dataclass(frozen=True)
 class SlotChange:
-    """One camera saw a slot look different from `after.at_ns` on; before, it looked as in `before` up to then."""
+    """One camera saw a slot look different from `after_ns` on; until `before_ns` it looked as in `before`.
+
+    `samples`: what it looked like before, in the watch's own form, to see whether it turns back.
+    """
 
     view: SlotView
     before: SlotPicture
     after: SlotPicture
+    before_ns: int
+    after_ns: int
     difference: float
-
-
-def signature(view: SlotView, crop: np.ndarray) -> np.ndarray:
-    """float32 (h, w, 3): the item's front, rectified, at half size, which evens out noise and compression."""
-    front = view.rectify(crop, 0.0)
-    size = max(4, front.shape[1] // 2), max(4, front.shape[0] // 2)
-    return cv2.resize(front, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    samples: np.ndarray
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -47,129 +48,199 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     like 1 - ZNCC (Lewis, 1995), but two pictures of the same plain surface count as equal.
     """
     x, y = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    x, y = x - x.mean(0), y - y.mean(0)
-    vx, vy, vxy = (x * x).mean(), (y * y).mean(), (x * y).mean()
-    gain = np.sqrt((vx + _NOISE_GREY**2) / (vy + _NOISE_GREY**2))  # contrast: light that dims dims all of it
-    gain = float(np.clip(gain, 0.6, 1.7))
-    residual = vx + gain**2 * vy - 2 * gain * vxy
-    return float(max(residual - _NOISE_GREY**2, 0) / (vx + gain**2 * vy + 2 * _NOISE_GREY**2))
+    return float(differences(x, y, np.array([0]))[0])
+
+
+def differences(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """`difference` of many parts at once, (P,). `a`, `b`: float32 (M, 3); part p is rows starts[p] to starts[p + 1]."""
+    counts = np.diff(np.append(starts, len(a)))[:, None]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, starts, axis=0) / counts
+
+    ma, mb = mean(a), mean(b)
+    va = np.maximum(mean(a * a) - ma * ma, 0).mean(1)
+    vb = np.maximum(mean(b * b) - mb * mb, 0).mean(1)
+    vab = (mean(a * b) - ma * mb).mean(1)
+    noise = NOISE_GREY**2
+    gain = np.clip(np.sqrt((va + noise) / (vb + noise)), 0.6, 1.7)  # light that dims dims the contrast too
+    residual = va + gain**2 * vb - 2 * gain * vab
+    return np.maximum(residual - noise, 0) / (va + gain**2 * vb + 2 * noise)
+
+
+class _Sampler:
+    """Where one camera's picture is sampled to compare all its slots: the fronts of the first places of every row."""
+
+    def __init__(self, views: Sequence[SlotView], settings: ShelfSettings) -> None:
+        points, starts, owners = [], [], []
+        self.rows: list[slice] = []
+        total = 0
+        for index, view in enumerate(views):
+            begin = total
+            for place in range(settings.watched_places):
+                part = _front_samples(view, place * (view.item_m[1] + settings.item_gap_m))
+                if part is None:
+                    break
+                starts.append(total)
+                owners.append(index)
+                points.append(part)
+                total += len(part)
+            self.rows.append(slice(begin, total))
+        self._map = np.concatenate(points).astype(np.float32)[:, None] if points else np.zeros((0, 1, 2), np.float32)
+        self._starts, self._owners = np.array(starts, int), np.array(owners, int)
+        self._boxes = np.array(
+            [np.concatenate([self._map[r, 0].min(0), self._map[r, 0].max(0)]) for r in self.rows]
+        ).reshape(-1, 4)
+
+    def clear(self, boxes_px: np.ndarray) -> np.ndarray:
+        """bool (views,): does none of the boxes (N, 4) touch what is sampled of the slot?"""
+        mine, theirs = self._boxes[:, None], boxes_px[None]
+        apart = (mine[..., :2] > theirs[..., 2:]).any(-1) | (mine[..., 2:] < theirs[..., :2]).any(-1)
+        return apart.all(1)
+
+    def sample(self, image: np.ndarray) -> np.ndarray:
+        """float32 (M, 3)."""
+        # remap takes maps of at most 32767 rows, and cannot blur: a mean of 3 x 3 first.
+        blurred = cv2.blur(image, (3, 3))
+        parts = [
+            cv2.remap(blurred, self._map[i : i + 30000], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for i in range(0, len(self._map), 30000)
+        ]
+        return np.concatenate(parts)[:, 0].astype(np.float32)
+
+    def gaps(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The largest difference over the places of each slot, (views,)."""
+        out = np.zeros(len(self.rows))
+        np.maximum.at(out, self._owners, differences(a, b, self._starts))
+        return out
+
+
+def _front_samples(view: SlotView, behind_m: float) -> np.ndarray | None:
+    """Points (n, 2) in the picture on the visible part of the item `behind_m` back; None where too little is."""
+    shown = visible_front(view, behind_m)
+    if shown.mean() < _MIN_VISIBLE:
+        return None
+    height, width = shown.shape
+    columns = max(4, round(view.item_m[0] * 100 * _SAMPLES_PER_CM))
+    rows = max(4, round(view.item_m[2] * 100 * _SAMPLES_PER_CM))
+    u, v = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+    keep = shown[(v * height).astype(int), (u * width).astype(int)]
+    if keep.sum() < 12:
+        return None
+    corners = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
+    warp = cv2.getPerspectiveTransform(corners, view.front_quad(behind_m))
+    grid = np.stack([u[keep], v[keep]], -1).astype(np.float32)[:, None]
+    return cv2.perspectiveTransform(grid, warp)[:, 0]
 
 
 @dataclass
 class _Watched:
-    settled: SlotPicture | None = None
-    settled_signature: np.ndarray | None = None
+    picture: SlotPicture | None = None
+    samples: np.ndarray | None = None
+    seen_ns: int = 0
     pending: list[tuple[SlotPicture, np.ndarray]] = field(default_factory=list)
 
 
 class SlotWatch:
     """What every slot looks like to every camera, and when it began to look different.
 
-    A picture counts when no person's box touches the slot's front in it. One that differs from the settled look has to
+    A picture counts when no person's box touches the slot in it. One that differs from the settled look has to
     be seen `settle_observations` times in a row, unchanged, before it is reported and becomes the settled look.
     """
 
     def __init__(self, views: Mapping[str, tuple[SlotView, ...]], settings: ShelfSettings) -> None:
         self._settings = settings
-        self._by_camera = group_by_camera(views)
-        self._view = {(v.slot_id, v.camera_id): v for vs in views.values() for v in vs}
-        self._watched: dict[tuple[str, str], _Watched] = {key: _Watched() for key in self._view}
+        self._views = group_by_camera(views)
+        self._samplers = {c: _Sampler(vs, settings) for c, vs in self._views.items()}
+        self._watched = {c: [_Watched() for _ in vs] for c, vs in self._views.items()}
+        self._row = {(v.slot_id, c): i for c, vs in self._views.items() for i, v in enumerate(vs)}
 
     @property
     def camera_ids(self) -> list[str]:
-        return sorted(self._by_camera)
+        return sorted(self._views)
 
     def observe(
         self, camera_id: str, at_ns: int, image: np.ndarray, boxes_px: np.ndarray, gondolas: set[str] | None = None
     ) -> list[SlotChange]:
         """Look at all slots of this camera (of these gondolas) that `boxes_px` (N, 4), people, leave free."""
+        sampler, watched, views = self._samplers[camera_id], self._watched[camera_id], self._views[camera_id]
+        seen = sampler.sample(image)
+        settled = np.concatenate(
+            [w.samples if w.samples is not None else seen[r] for w, r in zip(watched, sampler.rows, strict=True)]
+        )
+        gaps = sampler.gaps(settled, seen)
+        pending = np.concatenate(
+            [w.pending[-1][1] if w.pending else seen[r] for w, r in zip(watched, sampler.rows, strict=True)]
+        )
+        since = sampler.gaps(pending, seen)
+        clear = sampler.clear(boxes_px)
         changes = []
-        for view in self._by_camera.get(camera_id, ()):
-            if gondolas is not None and view.gondola_id not in gondolas:
-                continue
-            if not is_clear(view, boxes_px):
-                continue
-            x1, y1, x2, y2 = view.rect_px
-            change = self._look(view, SlotPicture(at_ns, image[y1:y2, x1:x2].copy()))
-            if change is not None:
-                changes.append(change)
+        for i, view in enumerate(views):
+            if clear[i] and (gondolas is None or view.gondola_id in gondolas):
+                change = self._look(view, watched[i], at_ns, image, seen[sampler.rows[i]], gaps[i], since[i])
+                if change is not None:
+                    changes.append(change)
         return changes
 
-    def settled(self, view: SlotView) -> SlotPicture | None:
-        """What the slot looks like now, as far as this camera has seen."""
-        return self._watched[view.slot_id, view.camera_id].settled
+    def seen_ns(self, view: SlotView) -> int:
+        """When the camera last saw the slot clear and as it is settled; 0 for never."""
+        return self._of(view).seen_ns
 
-    def unsettled(self, view: SlotView) -> SlotPicture | None:
-        """The latest clear picture that differs from the settled look and has not lasted long enough."""
-        pending = self._watched[view.slot_id, view.camera_id].pending
-        return pending[-1][0] if pending else None
+    def is_unsettled(self, view: SlotView) -> bool:
+        """Did the slot look different when it was last seen clear, but not for long enough yet?"""
+        return bool(self._of(view).pending)
+
+    def gap(self, view: SlotView, a: np.ndarray, b: np.ndarray) -> float:
+        """Difference of two samples of a view."""
+        whole = np.zeros((len(self._samplers[view.camera_id]._map), 3), np.float32)
+        other = whole.copy()
+        row = self._row[view.slot_id, view.camera_id]
+        part = self._samplers[view.camera_id].rows[row]
+        whole[part], other[part] = a, b
+        return float(self._samplers[view.camera_id].gaps(whole, other)[row])
+
+    def samples(self, view: SlotView) -> np.ndarray:
+        """The settled look in the watch's own form."""
+        return self._of(view).samples
 
     def hurry(self, slot_ids: set[str] | None) -> list[SlotChange]:
         """Changes of these slots (None: all) that have not lasted long enough to be reported; they count now."""
         changes = []
-        for key, watched in sorted(self._watched.items()):
-            if watched.pending and (slot_ids is None or key[0] in slot_ids):
-                changes.append(self._change(watched, self._view[key]))
+        for camera_id, views in sorted(self._views.items()):
+            for view, watched in zip(views, self._watched[camera_id], strict=True):
+                if watched.pending and (slot_ids is None or view.slot_id in slot_ids):
+                    changes.append(self._settle(view, watched))
         return changes
 
-    def _change(self, watched: _Watched, view: SlotView) -> SlotChange:
-        """The pending look becomes the settled one."""
-        first, (picture, seen) = watched.pending[0][0], watched.pending[-1]
-        gap = difference(watched.settled_signature, seen)
-        change = SlotChange(view, watched.settled, SlotPicture(first.at_ns, picture.crop), gap)
-        watched.settled, watched.settled_signature = picture, seen
-        watched.pending.clear()
-        return change
+    def _of(self, view: SlotView) -> _Watched:
+        return self._watched[view.camera_id][self._row[view.slot_id, view.camera_id]]
 
-    def _look(self, view: SlotView, picture: SlotPicture) -> SlotChange | None:
+    def _look(self, view, watched, at_ns, image, seen, gap, since) -> SlotChange | None:
         s = self._settings
-        watched = self._watched[view.slot_id, view.camera_id]
-        seen = signature(view, picture.crop)
-        if watched.settled is None:
-            watched.settled, watched.settled_signature = picture, seen
-            return None
-        gap = difference(watched.settled_signature, seen)
-        if gap < s.same_view:
-            watched.settled = picture
-            watched.settled_signature = 0.7 * watched.settled_signature + 0.3 * seen  # follows the light
+        x1, y1, x2, y2 = view.rect_px
+        if watched.samples is None or gap < s.same_view:
+            if watched.picture is None or at_ns - watched.picture.at_ns > s.keep_picture_s * 1e9:
+                watched.picture = SlotPicture(at_ns, image[y1:y2, x1:x2].copy())
+            # Follows the light slowly.
+            watched.samples = seen if watched.samples is None else 0.7 * watched.samples + 0.3 * seen
+            watched.seen_ns = at_ns
             watched.pending.clear()
             return None
-        if watched.pending and difference(watched.pending[-1][1], seen) >= s.same_view:
+        if watched.pending and since >= s.same_view:
             watched.pending.clear()  # something is still moving there
-        watched.pending.append((picture, seen))
-        first = watched.pending[0][0]
-        lasted_s = (picture.at_ns - first.at_ns) / 1e9
+        watched.pending.append((SlotPicture(at_ns, image[y1:y2, x1:x2].copy()), seen))
+        lasted_s = (at_ns - watched.pending[0][0].at_ns) / 1e9
         if len(watched.pending) < s.settle_observations or lasted_s < s.settle_s:
             return None
-        return self._change(watched, view)
+        return self._settle(view, watched)
 
-
-@dataclass(frozen=True)
-class DepthShift:
-    """How far the front of a slot moved back between two pictures.
-
-    `behind_m`: positive for a front that is further back afterwards (something was taken), negative for one nearer.
-    `match`: how well the moved front agrees, 1 is the same picture; `still`: the same for no movement.
-    """
-
-    behind_m: float
-    match: float
-    still: float
-
-
-def depth_shift(view: SlotView, before: np.ndarray, after: np.ndarray, step_m: float = 0.005) -> DepthShift:
-    """Plane sweep (Collins, 1996) over the slot's depth: find the old front again further back, or the new one.
-
-    Both pictures are crops of `view.rect_px`. The item that stands behind a taken one mostly shows the same label,
-    deeper in the shelf.
-    """
-    depth = max(min(view.shelf.depth_m, 0.45) - view.item_m[1], view.item_m[1])
-    steps = np.arange(0.0, depth + step_m / 2, step_m)
-    fronts = [view.rectify(picture, 0.0).astype(np.float32) for picture in (before, after)]
-    best = DepthShift(0.0, -1.0, 1 - difference(*fronts))
-    for sign, template, searched in ((1, fronts[0], after), (-1, fronts[1], before)):
-        for behind in steps[1:]:
-            match = 1 - difference(template, view.rectify(searched, float(behind)).astype(np.float32))
-            if match > best.match:
-                best = DepthShift(sign * float(behind), match, best.still)
-    return best
+    def _settle(self, view: SlotView, watched: _Watched) -> SlotChange:
+        """The pending look becomes the settled one."""
+        first, (picture, seen) = watched.pending[0][0], watched.pending[-1]
+        change = SlotChange(
+            view, watched.picture, picture, watched.seen_ns, first.at_ns, self.gap(view, watched.samples, seen),
+            watched.samples,
+        )  # fmt: skip
+        watched.picture, watched.samples, watched.seen_ns = picture, seen, picture.at_ns
+        watched.pending = []
+        return change

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pipeline.shelf.change import SlotChange, SlotWatch, difference, signature
+from pipeline.shelf.change import SlotChange, SlotWatch
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.views import SlotView
 
@@ -24,8 +24,8 @@ class Episode:
     @property
     def interval_ns(self) -> tuple[int, int]:
         """Between which two instants the slot was touched, as far as all cameras together know."""
-        after = min(c.after.at_ns for c in self.changes.values())
-        before = max((c.before.at_ns for c in self.changes.values() if c.before.at_ns < after), default=after)
+        after = min(c.after_ns for c in self.changes.values())
+        before = max((c.before_ns for c in self.changes.values() if c.before_ns < after), default=after)
         return before, after
 
 
@@ -42,17 +42,19 @@ class Episodes:
         slot_id, camera_id = change.view.slot_id, change.view.camera_id
         episode = self._open.get(slot_id)
         if episode is None:
-            episode = Episode(slot_id, change.view.gondola_id, change.after.at_ns, change.after.at_ns)
+            episode = Episode(slot_id, change.view.gondola_id, change.after_ns, change.after_ns)
             self._open[slot_id] = episode
         earlier = episode.changes.get(camera_id)
         if earlier is not None:
-            gap = difference(signature(change.view, earlier.before.crop), signature(change.view, change.after.crop))
+            gap = self._watch.gap(change.view, earlier.samples, self._watch.samples(change.view))
             if gap < self._settings.same_view:
                 del episode.changes[camera_id]  # as it was: a shadow, or taken and put back
                 if not episode.changes:
                     del self._open[slot_id]
                 return
-            change = SlotChange(change.view, earlier.before, change.after, gap)
+            change = replace(
+                earlier, after=change.after, difference=gap, after_ns=change.after_ns, before_ns=change.before_ns
+            )
         episode.changes[camera_id] = change
         episode.latest_ns = max(episode.latest_ns, change.after.at_ns)
 
@@ -86,8 +88,6 @@ class Episodes:
         for view in self._views[episode.slot_id]:
             if view.camera_id in episode.changes or view.px_per_cm < 0.6 * best:
                 continue
-            settled = self._watch.settled(view)
-            unsettled = self._watch.unsettled(view)
-            if unsettled is not None or settled is None or settled.at_ns < episode.started_ns:
+            if self._watch.is_unsettled(view) or self._watch.seen_ns(view) < episode.started_ns:
                 return False  # this camera has not seen the slot clear since
         return True

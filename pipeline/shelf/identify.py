@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """From evidence to probabilities: pick, put-back or nothing; which product; how many.
 
-Every clue is a log-likelihood and clues add up. A slot's front that moved back is a pick, one that came forward a
-put-back; the plane sweep and the network's boxes both measure that. The product is what the planogram says stands
-there unless the network or what the person held says otherwise.
+A slot is a row of places from the front to the back. A hypothesis says which place was the first taken one before (a)
+and which one is afterwards (b): a pick of b - a items, a put-back of a - b, or nothing. Every clue is a log-likelihood
+and clues add up: the plane sweep compares the pictures for every (a, b), the network's boxes say where the foremost
+item stood. The product is what the planogram says stands there unless the network or what the person held says
+otherwise.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.catalogue import Catalogue
-from pipeline.shelf.change import DepthShift
+from pipeline.shelf.rows import MOST_PLACES, RowMatch
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.sight import Front, InHand
+
+PLACES = MOST_PLACES + 1
+"""Places that are told apart; the last one stands for all deeper ones, which cannot be seen, and for an empty row."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +31,24 @@ class CameraClue:
     camera_id: str
     px_per_cm: float
     difference: float
-    shift: DepthShift
+    rows: RowMatch
     before: Front
     after: Front
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Probabilities over what happened at a slot. `products`, `quantities`: best first, each adding up to 1."""
+    """Probabilities over what happened at a slot. `products`, `quantities`: best first, each adding up to 1 at most.
+
+    `places`: float64 (PLACES,), where the row begins now.
+    """
 
     pick: float
     put_back: float
     nothing: float
     products: tuple[tuple[str, float], ...]
     quantities: tuple[tuple[int, float], ...]
+    places: np.ndarray
 
     @property
     def kind(self) -> str:
@@ -55,7 +64,7 @@ class Identifier:
 
     def __init__(self, catalogue: Catalogue, settings: ShelfSettings) -> None:
         self._gtins = catalogue.gtins
-        self._catalogue = catalogue
+        self._index = {g: i for i, g in enumerate(self._gtins)}
         self._settings = settings
 
     def decide(
@@ -63,6 +72,7 @@ class Identifier:
         clues: Sequence[CameraClue],
         planned_gtin: str | None,
         pitch_m: float,
+        places: np.ndarray,
         held: Mapping[str, float],
         reaches: int,
         hand_before: Sequence[InHand] = (),
@@ -72,47 +82,100 @@ class Identifier:
 
         Args:
             clues: one a camera that saw the slot clear before and after.
-            planned_gtin: what the planogram (or the last put-back) says stands there.
+            planned_gtin: what the planogram says stands there.
             pitch_m: distance from one item's front to the next one's.
+            places: (PLACES,), probabilities of where the row began before.
             held: what the person probably holds from the shop, GTIN -> expected number.
             reaches: how many reaches may have touched the slot in between.
             hand_before, hand_after: crops of the hand on its way in and out.
         """
-        kinds = self._kinds(clues, held, hand_before, hand_after)
-        kind = "pick" if kinds[0] >= kinds[1] else "put_back"
-        products = self._products(kind, clues, planned_gtin, held, hand_before, hand_after)
-        quantities = self._quantities(kind, clues, pitch_m, reaches)
-        return Verdict(*kinds, products, quantities)
+        moves = softmax(
+            self._prior(places, held, reaches)
+            + self._sweep(clues)
+            + self._boxes(clues, pitch_m)
+            + self._hands(hand_before, hand_after)
+        )
+        taken = np.arange(PLACES)[None] - np.arange(PLACES)[:, None]
+        pick, put_back = float(moves[taken > 0].sum()), float(moves[taken < 0].sum())
+        sign = 1 if pick >= put_back else -1
+        share = np.array([moves[taken == sign * q].sum() for q in range(1, PLACES)])
+        share /= max(share.sum(), 1e-12)
+        order = np.argsort(-share, kind="stable")
+        return Verdict(
+            pick,
+            put_back,
+            1 - pick - put_back,
+            self._products("pick" if sign > 0 else "put_back", clues, planned_gtin, held, hand_before, hand_after),
+            tuple((int(i) + 1, float(share[i])) for i in order if share[i] >= 0.005),
+            moves.sum(0),
+        )
 
-    def _kinds(self, clues, held, hand_before, hand_after) -> np.ndarray:
-        """Probabilities (3,) of pick, put-back, nothing."""
+    def _prior(self, places: np.ndarray, held: Mapping[str, float], reaches: int) -> np.ndarray:
+        """Log-probabilities (PLACES, PLACES) of (a, b) before anything is compared."""
         s = self._settings
         holds = min(sum(held.values()), 1.0)
         put_back = s.put_back_prior_empty_handed + (s.put_back_prior - s.put_back_prior_empty_handed) * holds
-        log = np.log([1 - s.nothing_prior - put_back, put_back, s.nothing_prior])
-        weights = sharpness(clues)
-        for clue, weight in zip(clues, weights, strict=True):
-            moved = s.sweep_gain * forward_or_back(clue.shift)
-            moved += s.network_gain * moved_boxes(clue.before, clue.after)
-            # Half to each side: the ratio pick to put-back is what the clue measures.
-            log += weight * np.array([moved / 2, -moved / 2, 0])
-            log[2] -= weight * s.change_gain * max(clue.difference - s.same_view, 0)
+        counts = np.arange(1, PLACES)
+        # Each reach takes one item or none; more than one a reach is rare.
+        most = max(reaches, 1)
+        share = np.where(counts <= most, 1.0, s.extra_item_prior ** (counts - most))
+        share /= share.sum()
+        out = np.zeros((PLACES, PLACES))
+        for a in range(PLACES):
+            out[a, a] = s.nothing_prior
+            out[a, a + 1 :] = (1 - s.nothing_prior - put_back) * share[: PLACES - 1 - a]
+            out[a, :a] = put_back * share[:a][::-1]
+            out[a] *= places[a]
+        return np.log(out + 1e-9)
+
+    def _sweep(self, clues: Sequence[CameraClue]) -> np.ndarray:
+        """Log-likelihood (PLACES, PLACES): how alike the first item before is to the first one after."""
+        s = self._settings
+        total, weight = np.zeros((PLACES, PLACES)), np.zeros((PLACES, PLACES))
+        for clue, sharp in zip(clues, sharpness(clues), strict=True):
+            n = len(clue.rows.match)
+            w = sharp * clue.rows.seen
+            total[:n, :n] += w * clue.rows.match
+            weight[:n, :n] += w
+        mean = total / np.maximum(weight, 1e-9)
+        # What cannot be compared, or is another item than expected, is as likely as a poor match.
+        trust = np.clip(weight / 0.5, 0, 1)
+        alike = trust * mean + (1 - trust) * s.unseen_match
+        moved = ~np.eye(PLACES, dtype=bool)
+        alike[moved] = np.maximum(alike[moved], s.unseen_match)
+        return s.sweep_gain * alike
+
+    def _boxes(self, clues: Sequence[CameraClue], pitch_m: float) -> np.ndarray:
+        """Log-likelihood (PLACES, PLACES): where the network's foremost box puts the front before and after."""
+        s = self._settings
+        out = np.zeros((PLACES, PLACES))
+        for clue, sharp in zip(clues, sharpness(clues), strict=True):
+            for front, axis in ((clue.before, 1), (clue.after, 0)):
+                if front.found:
+                    off = (front.behind_m / pitch_m - np.arange(PLACES)) / s.box_place_sigma
+                    fits = front.score * np.exp(-0.5 * np.minimum(off**2, 50))
+                    out += sharp * s.network_gain * np.expand_dims(fits, axis)
+        return out
+
+    def _hands(self, hand_before: Sequence[InHand], hand_after: Sequence[InHand]) -> np.ndarray:
+        """Log-likelihood: a hand that comes out fuller than it went in took something."""
+        out = np.zeros((PLACES, PLACES))
         if hand_before and hand_after:
-            full = np.mean([h.score for h in hand_after]) - np.mean([h.score for h in hand_before])
-            log += s.hand_gain * np.array([full / 2, -full / 2, 0])
-        return softmax(log)
+            fuller = np.mean([h.score for h in hand_after]) - np.mean([h.score for h in hand_before])
+            taken = np.sign(np.arange(PLACES)[None] - np.arange(PLACES)[:, None])
+            out = self._settings.hand_gain * fuller / 2 * taken
+        return out
 
     def _products(self, kind, clues, planned_gtin, held, hand_before, hand_after) -> tuple[tuple[str, float], ...]:
         s = self._settings
         n = len(self._gtins)
-        index = {g: i for i, g in enumerate(self._gtins)}
         prior = np.full(n, s.unplanned_share / n)
         if planned_gtin is not None:
-            prior[index[planned_gtin]] += 1 - s.unplanned_share
+            prior[self._index[planned_gtin]] += 1 - s.unplanned_share
         if kind == "put_back" and sum(held.values()) > 0.2:
             mine = np.full(n, s.unplanned_share / n)
             for gtin, count in held.items():
-                mine[index[gtin]] += max(count, 0)
+                mine[self._index[gtin]] += max(count, 0)
             # What is put back was held; that it also belongs here makes it likelier still.
             prior = mine * (prior + 0.15)
         log = np.log(prior / prior.sum())
@@ -125,23 +188,6 @@ class Identifier:
         order = np.argsort(-chance, kind="stable")[: s.max_candidates]
         return tuple((self._gtins[i], float(chance[i])) for i in order if chance[i] >= 0.005)
 
-    def _quantities(self, kind, clues, pitch_m, reaches) -> tuple[tuple[int, float], ...]:
-        s = self._settings
-        counts = np.arange(1, 7)
-        log = np.where(counts <= max(reaches, 1), np.log(0.5) * (counts - 1), np.log(s.extra_item_prior) * (counts - 1))
-        if reaches > 1:
-            log = np.where(counts <= reaches, np.log(0.7) * np.abs(counts - reaches) * 0.5, log)
-        sign = 1 if kind == "pick" else -1
-        for clue, weight in zip(clues, sharpness(clues), strict=True):
-            for behind, trust in measured_moves(clue):
-                if behind * sign > 0:
-                    off = (abs(behind) - counts * pitch_m) / (s.depth_sigma_m + 0.05 * counts * pitch_m)
-                    # A wrong match says nothing: mix with a flat chance.
-                    log += weight * np.log(trust * np.exp(-0.5 * off**2) + (1 - trust) * 0.2 + 1e-3)
-        chance = softmax(log)
-        order = np.argsort(-chance, kind="stable")
-        return tuple((int(counts[i]), float(chance[i])) for i in order if chance[i] >= 0.005)
-
 
 def softmax(log: np.ndarray) -> np.ndarray:
     out = np.exp(log - log.max())
@@ -152,35 +198,19 @@ def sharpness(clues: Sequence[CameraClue]) -> np.ndarray:
     """Weights (N,) of cameras: the sharpest counts fully, the others less, as they err together with it."""
     if not clues:
         return np.zeros(0)
-    px = np.array([c.px_per_cm for c in clues])
-    weight = np.clip(px / 3.0, 0, 1) ** 2
+    weight = np.clip(np.array([c.px_per_cm for c in clues]) / 3.0, 0, 1.2) ** 2
     order = np.argsort(-weight, kind="stable")
-    weight[order] *= 1 / np.sqrt(1 + np.arange(len(px)))
+    weight[order] *= 1 / np.sqrt(1 + np.arange(len(weight)))
     return weight
-
-
-def forward_or_back(shift: DepthShift) -> float:
-    """-1 (came forward, surely) to 1 (went back, surely): how much better a move explains the pictures than none."""
-    gain = max(shift.match - max(shift.still, 0.3), 0.0)
-    return float(np.sign(shift.behind_m) * min(gain / 0.4, 1.0))
-
-
-def moved_boxes(before: Front, after: Front) -> float:
-    """-1 to 1: the network's foremost item came forward or appeared, or went back or vanished."""
-    if before.found and after.found:
-        move = np.clip((after.behind_m - before.behind_m) / 0.05, -1, 1)
-        return float(move * min(before.score, after.score))
-    return float(before.score - after.score)
-
-
-def measured_moves(clue: CameraClue) -> list[tuple[float, float]]:
-    """(metres back, trust in [0, 1]) by the plane sweep and by the network's boxes."""
-    out = [(clue.shift.behind_m, 0.9 * abs(forward_or_back(clue.shift)))]
-    if clue.before.found and clue.after.found:
-        out.append((clue.after.behind_m - clue.before.behind_m, 0.7 * min(clue.before.score, clue.after.score)))
-    return out
 
 
 def class_log(class_scores: np.ndarray) -> np.ndarray:
     """Log-likelihood (C,) of each class; flat where the network found nothing."""
     return np.log(np.clip(class_scores, 0, 1) + 0.03) - np.log(0.03 + class_scores.max(initial=0.0))
+
+
+def fresh_places() -> np.ndarray:
+    """(PLACES,): where rows begin in a shop that was stocked: nearly all at the front."""
+    out = np.full(PLACES, 0.05 / (PLACES - 1))
+    out[0] = 0.95
+    return out

@@ -45,9 +45,13 @@ class ShelfSettings:
     """Least spread of the touched point on the face, along and up: grip offset and bias of the key points."""
 
     # --- pictures of slots -----------------------------------------------------------------------------------
-    min_px_per_cm: float = 1.2
+    min_px_per_cm: float = 1.6
     """A slot is watched by cameras that see its front at least this large in both directions."""
     max_cameras_per_slot: int = 4
+    watched_places: int = 4
+    """So many places of a row, from the front on, are compared; deeper ones are hidden by the board above."""
+    keep_picture_s: float = 2.0
+    """A slot that looks the same gets a new reference picture this often."""
     slot_depth_shown_m: float = 0.25
     """How deep into the shelf a slot's crop looks, behind the front plane."""
     observe_every_s: float = 0.5
@@ -62,27 +66,28 @@ class ShelfSettings:
     """Two clear pictures with less difference (see `change.difference`) show the same state."""
 
     # --- deciding --------------------------------------------------------------------------------------------
-    nothing_prior: float = 0.05
+    nothing_prior: float = 0.02
     """Share of slots whose look changed lastingly with a hand near and nothing taken or put (pushed, turned)."""
     put_back_prior: float = 0.2
     """Share of put-backs among what people do who hold something from the shop ..."""
     put_back_prior_empty_handed: float = 0.01
     """... and among those who, as far as is known, hold nothing."""
-    sweep_gain: float = 8.0
-    """Log-odds pick to put-back of a perfect plane-sweep match in one sharp camera."""
-    network_gain: float = 5.0
-    change_gain: float = 8.0
-    """Log-odds something to nothing of a slot that looks entirely different."""
+    sweep_gain: float = 12.0
+    """Log-likelihood of a perfect plane-sweep match against an unrelated picture (measured)."""
+    unseen_match: float = 0.35
+    """What a place that cannot be seen, or a row that is empty, counts as a match."""
+    network_gain: float = 2.0
+    """Log-likelihood of a sure box at a place."""
+    box_place_sigma: float = 0.35
+    """Spread of the place of a box, in places."""
     hand_gain: float = 3.0
     unplanned_share: float = 0.02
     """Share of items that stand where the planogram has something else."""
     class_gain: float = 0.8
     hand_class_gain: float = 0.3
     max_candidates: int = 5
-    extra_item_prior: float = 0.04
+    extra_item_prior: float = 0.05
     """Two or more items in one grab."""
-    depth_sigma_m: float = 0.015
-    """Spread of the plane sweep's depth (measured)."""
 
     # --- when, and who ---------------------------------------------------------------------------------------
     decide_after_s: float = 1.2
@@ -100,7 +105,7 @@ class ShelfSettings:
     """Pick and put-back together; below, it was a touch."""
     sure: float = 0.9
     """Probabilities below get a reason for the reviewer."""
-    item_gap_m: float = 0.01
+    item_gap_m: float = 0.006
     """Between the items of a row."""
     person_memory_s: float = 120.0
     grasp_depth_m: float = 0.02

@@ -19,11 +19,12 @@ from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, Candidate, EvidenceRef, FloorTrack, FrameSet, Reach, ShelfEvent
 from pipeline.shelf.attribute import Attribution, Touch
-from pipeline.shelf.change import SlotWatch, depth_shift
+from pipeline.shelf.change import SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
 from pipeline.shelf.hands import SIDES, HandTracker
-from pipeline.shelf.identify import CameraClue, Identifier, Verdict
+from pipeline.shelf.identify import CameraClue, Identifier, Verdict, fresh_places
 from pipeline.shelf.reach import ReachDetector
+from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.sight import Front, Network, fronts
 from pipeline.shelf.views import people_boxes, slot_views
@@ -62,7 +63,8 @@ class ShelfStage:
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
-        """slot id -> GTIN of what stands at its front, as far as known."""
+        self._places: dict[str, np.ndarray] = {}
+        """slot id -> probabilities of the place where its row of items begins."""
         self._held: dict[str, dict[str, float]] = {}
         """track id -> GTIN -> how many of it the person probably holds."""
         self._looked_ns: dict[str, int] = {}
@@ -185,16 +187,20 @@ class ShelfStage:
         person = touches[0]
         clues = self._clues(episode)
         planned = self._standing.get(episode.slot_id)
-        item = self._views[episode.slot_id][0].item_m
         likely = [r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]]
         verdict = self._identifier.decide(
-            clues, planned, item[1] + s.item_gap_m, self._held.get(person.track_id, {}), len(likely)
-        )
+            clues, planned, self._pitch_m(episode.slot_id), self._places.get(episode.slot_id, fresh_places()),
+            self._held.get(person.track_id, {}), len(likely),
+        )  # fmt: skip
         if verdict.pick + verdict.put_back < s.min_event_probability:
             return []
         events = self._events(episode, touches, verdict, likely)
         self._remember(person.track_id, episode.slot_id, verdict)
         return events
+
+    def _pitch_m(self, slot_id: str) -> float:
+        """From one item's front to the next one's in the row."""
+        return self._views[slot_id][0].item_m[1] + self._settings.item_gap_m
 
     def _clues(self, episode: Episode) -> list[CameraClue]:
         changes = [episode.changes[c] for c in sorted(episode.changes)]
@@ -206,14 +212,16 @@ class ShelfStage:
             seen = fronts(self._network, pictures, classes)
         return [
             CameraClue(
-                c.view.camera_id, c.view.px_per_cm, c.difference, depth_shift(c.view, c.before.crop, c.after.crop),
+                c.view.camera_id, c.view.px_per_cm, c.difference,
+                match_rows(c.view, c.before.crop, c.after.crop, self._pitch_m(episode.slot_id)),
                 seen[2 * i], seen[2 * i + 1],
             )
             for i, c in enumerate(changes)
         ]  # fmt: skip
 
     def _remember(self, track_id: str, slot_id: str, verdict: Verdict) -> None:
-        """What the person holds now, and what stands at the front of the slot."""
+        """What the person holds now, and where the slot's row begins."""
+        self._places[slot_id] = verdict.places
         held = self._held.setdefault(track_id, {})
         count = sum(q * p for q, p in verdict.quantities)
         sign = 1 if verdict.kind == "pick" else -1
@@ -277,7 +285,7 @@ class ShelfStage:
             t1_ns=t1,
             evidence=tuple(
                 EvidenceRef(
-                    camera_id=c, t0_ns=change.before.at_ns, t1_ns=change.after.at_ns,
+                    camera_id=c, t0_ns=change.before_ns, t1_ns=change.after_ns,
                     box_xyxy_px=tuple(float(v) for v in [*change.view.quad_px.min(0), *change.view.quad_px.max(0)]),
                 )
                 for c, change in sorted(episode.changes.items(), key=lambda kv: -kv[1].view.px_per_cm)

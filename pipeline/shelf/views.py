@@ -86,6 +86,27 @@ def item_size(shelf: Shelf, slot: Slot, planogram: Planogram, catalogue: Catalog
     return min(w, width), d, min(h, shelf.clearance_m)
 
 
+def visible_front(view: SlotView, behind_m: float) -> np.ndarray:
+    """bool (h, w) over a rectified front that stands `behind_m` further back: what the board above and full
+    neighbouring rows leave visible, were the places before it empty."""
+    width, height = view.rectified_size()
+    middle = (view.slot.start_m + view.slot.end_m) / 2
+    along = middle + (np.arange(width) + 0.5 - width / 2) / width * view.item_m[0]
+    up = view.shelf.height_m + (height - 0.5 - np.arange(height)) / height * view.item_m[2]
+    eye_along, eye_out, eye_up = view.gondola.to_face(view.camera.position_m)
+    back = FRONT_INSET_M + behind_m
+    at_edge = eye_out / (eye_out + back)
+    at_front = (eye_out + FRONT_INSET_M) / (eye_out + back)
+    up_at_edge = eye_up + (up - eye_up) * at_edge
+    along_at_front = eye_along + (along - eye_along) * at_front
+    up_at_front = eye_up + (up - eye_up) * at_front
+    gap = view.slot.end_m - view.slot.start_m - view.item_m[0]
+    under = up_at_edge < view.shelf.height_m + view.shelf.clearance_m
+    over = up_at_front > view.shelf.height_m + view.item_m[2]
+    between = (along_at_front > view.slot.start_m - gap / 2) & (along_at_front < view.slot.end_m + gap / 2)
+    return under[:, None] & (between[None, :] | over[:, None])
+
+
 def slot_views(
     layout: StoreLayout, catalogue: Catalogue, planogram: Planogram, settings: ShelfSettings
 ) -> dict[str, tuple[SlotView, ...]]:
@@ -161,15 +182,6 @@ def _box_between(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> n
 def people_boxes(xyxy_px: np.ndarray, margin_px: float) -> np.ndarray:
     """Boxes (N, 4) grown by a margin on all sides."""
     return np.asarray(xyxy_px, float) + np.array([-margin_px, -margin_px, margin_px, margin_px])
-
-
-def is_clear(view: SlotView, boxes_px: np.ndarray) -> bool:
-    """Does no (grown) person box touch the item's front?"""
-    if not len(boxes_px):
-        return True
-    (x1, y1), (x2, y2) = view.quad_px.min(0), view.quad_px.max(0)
-    apart = (boxes_px[:, 0] > x2) | (boxes_px[:, 2] < x1) | (boxes_px[:, 1] > y2) | (boxes_px[:, 3] < y1)
-    return bool(apart.all())
 
 
 def group_by_camera(views: Mapping[str, tuple[SlotView, ...]]) -> dict[str, list[SlotView]]:
