@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`Perception`: from one window of pictures to who is where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calibration.layout import StoreLayout
+from pipeline.messages import CameraTracks, FloorTrack, FrameSet
+from pipeline.perception.camera_tracker import CameraTracker
+from pipeline.perception.detector import Network, PersonDetector
+from pipeline.perception.floor_tracker import FloorSettings, FloorTracker
+
+
+@dataclass(frozen=True)
+class PerceptionResult:
+    """`camera_tracks` lacks the cameras that were not looked at in this window: nothing is known of those."""
+
+    frame_set: FrameSet
+    camera_tracks: dict[str, CameraTracks]
+    floor_tracks: list[FloorTrack]
+
+
+class Perception:
+    """Detector, a tracker for each camera, and the floor tracker; `update` once a window, in order.
+
+    `network`: a `models.backend.PoseNetwork`, or anything with its `infer`. `gated` false looks at every picture of
+    every camera.
+    """
+
+    def __init__(
+        self,
+        layout: StoreLayout,
+        network: Network,
+        floor: FloorSettings | None = None,
+        gated: bool = True,
+    ) -> None:
+        self._detector = PersonDetector(network, gated=gated)
+        self._cameras = {spec.id: CameraTracker(spec.fps) for spec in layout.cameras}
+        self._floor = FloorTracker(layout, floor)
+
+    def update(self, frame_set: FrameSet) -> PerceptionResult:
+        tracks = {}
+        for camera_id, people in self._detector.update(frame_set).items():
+            at_ns = frame_set.frames[camera_id].captured_at_ns
+            track_id = self._cameras[camera_id].update(people, at_ns)
+            tracks[camera_id] = CameraTracks(camera_id, at_ns, people, track_id)
+        return PerceptionResult(frame_set, tracks, self._floor.update(list(tracks.values()), frame_set.mid_ns))
+
+    def reset(self) -> None:
+        """Forget everybody, for another recording."""
+        self._detector.reset()
+        for tracker in self._cameras.values():
+            tracker.reset()
+        self._floor.reset()

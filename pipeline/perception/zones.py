@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Where on the floor people can be, come in and go out, and which cameras should see them there."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from shapely.geometry import LineString, Point
+from shapely.ops import unary_union
+
+from calibration.layout import Gondola, StoreLayout
+
+
+class Zones:
+    """Floor, surroundings of the gates, and the sides of the gates' lines.
+
+    `margin_m`: how far outside the floor's polygon a floor point may lie and still be somebody inside.
+    """
+
+    def __init__(self, layout: StoreLayout, margin_m: float = 0.35) -> None:
+        near = [
+            unary_union([LineString(g.line_m).buffer(g.radius_m), Point(g.tap_m).buffer(g.radius_m)])
+            for g in layout.gates
+        ]
+        self._floor = layout.floor
+        self._gates = unary_union(near)
+        # People are followed a step beyond the gates too: that is where they come from.
+        self._inside = unary_union([layout.floor.buffer(margin_m), self._gates])
+        self._lines = [(np.mean(g.line_m, axis=0), _unit(g.inward)) for g in layout.gates]
+        self._near = near
+        self._cameras = layout.camera_by_id
+        self._gondolas = layout.gondolas
+        shapely.prepare(self._inside)
+        shapely.prepare(self._gates)
+        shapely.prepare(self._floor)
+
+    def outside_m(self, xy_m: np.ndarray) -> np.ndarray:
+        """Metres (N,) beyond the shop's floor, its margin and the gates; 0 inside."""
+        return shapely.distance(shapely.points(xy_m), self._inside)
+
+    def near_gate(self, xy_m: np.ndarray) -> np.ndarray:
+        """bool (N,)"""
+        return shapely.contains_xy(self._gates, xy_m[:, 0], xy_m[:, 1])
+
+    def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool:
+        """Is somebody no longer seen at this place (2,) likely gone: off the floor, beyond a gate's line, or at a gate
+        on the way out?"""
+        if not shapely.contains_xy(self._floor, *xy_m):
+            return True
+        for (middle, inward), near in zip(self._lines, self._near, strict=True):
+            if not shapely.contains_xy(near, *xy_m):
+                continue
+            beyond_m = -float((xy_m - middle) @ inward)
+            if beyond_m > 0 or (beyond_m > -0.4 and float(velocity_m_s @ inward) < -0.2):
+                return True
+        return False
+
+    def cameras_that_see(self, xy_m: np.ndarray) -> dict[str, np.ndarray]:
+        """camera id -> bool (N,): would somebody who stands at xy (N, 2) show chest and head there, shelves in the way
+        considered?"""
+        points = np.concatenate([np.column_stack([xy_m, np.full(len(xy_m), z)]) for z in BODY_HEIGHTS_M])
+        seen = {}
+        for camera_id, camera in self._cameras.items():
+            free = camera.in_view(points)
+            for gondola in self._gondolas:
+                free &= ~_hidden_by(gondola, camera.position_m, points)
+            seen[camera_id] = free.reshape(len(BODY_HEIGHTS_M), -1).all(0)
+        return seen
+
+
+BODY_HEIGHTS_M = (1.2, 1.55)
+
+
+def _hidden_by(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+    """bool (N,): does the line of sight pass through the gondola? Slab test (Kay & Kajiya, 1986) in its own frame."""
+    low = np.array([0.0, -gondola.depth_m, 0.0])
+    high = np.array([gondola.width_m, 0.0, gondola.height_m])
+    start, end = gondola.to_face(eye_m), gondola.to_face(points_m)
+    way = end - start
+    way = np.where(np.abs(way) < 1e-9, 1e-9, way)
+    first, second = (low - start) / way, (high - start) / way
+    enter = np.minimum(first, second).max(-1)
+    leave = np.maximum(first, second).min(-1)
+    return (enter < leave) & (leave > 0) & (enter < 1)
+
+
+def _unit(vector) -> np.ndarray:
+    vector = np.asarray(vector, float)
+    return vector / np.linalg.norm(vector)
