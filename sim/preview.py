@@ -10,10 +10,10 @@ import numpy as np
 
 from calibration.layout import StoreLayout
 from pipeline.errors import OutputError
+from sim.behaviour.scenario import load_scenario
 from sim.plan_view import PlanView
 from sim.record import progress_bar
 from sim.stage import Stage, Store, load_store
-from sim.behaviour.scenario import load_scenario
 from sim.video import VideoWriter
 
 _TILE = (480, 270)

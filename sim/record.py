@@ -21,10 +21,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from calibration.catalogue import Catalogue, Planogram
+from calibration.layout import StoreLayout
 from pipeline.errors import OutputError, WalkoutError
+from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import Schedule, schedule, sensor
 from sim.occluders import layout_depth_m
-from sim.stage import Stage
+from sim.stage import Stage, load_store, with_cameras
 from sim.truth import visible_boxes
 from sim.truth_files import shopper_id, write_boxes, write_events, write_people, write_receipts
 from sim.video import VideoWriter
@@ -32,6 +35,7 @@ from sim.video import VideoWriter
 START_NS = 1_767_603_600 * 10**9
 """2026-01-05 09:00 UTC; fixed, so that the same seed gives the same recording."""
 _BATCH = 24
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def record(
@@ -58,19 +62,29 @@ def record(
     out = Path(out_dir)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} is there already: choose another --out or remove it")
-    stage = Stage(scenario, seed, store, cameras)
+    wanted = load_scenario(scenario)
+    layout = with_cameras(load_store(store or wanted.store).layout, cameras)
     scratch = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         (scratch / "video").mkdir()
         (scratch / "truth").mkdir()
-        job = _Job(str(scenario), seed, None if store is None else str(store), str(scratch))
-        parts = _film(stage, job, progress, workers)
-        _write_rest(stage, scratch, parts, start_ns)
+        ids = [spec.id for spec in layout.cameras]
+        job = _Job(wanted, seed, None if store is None else str(store), str(scratch))
+        with _Crew(job, ids, workers or min(os.cpu_count() or 1, 2)) as crew:
+            # The workers start up meanwhile.
+            stage = Stage(wanted, seed, store, cameras)
+            write_store(scratch, stage.layout, stage.store.catalogue, stage.store.planogram)
+            _write_happenings(stage, scratch, start_ns)
+            total = sum(len(plan.at_s) for plan in schedules(stage))
+            name = f"recording {wanted.name} seed {seed}"
+            with progress_bar(progress, name, total) as advance:
+                parts = crew.film(stage, advance)
+        _write_boxes_and_manifest(stage, scratch, parts, start_ns)
         if out.exists():
             out.rmdir()
-        os.chmod(scratch, 0o755)
+        scratch.chmod(0o755)
         scratch.rename(out)
     except OSError as error:
         raise OutputError(f"{out}: the recording cannot be written: {error.strerror or error}") from error
@@ -82,7 +96,7 @@ def record(
 
 @dataclass(frozen=True)
 class _Job:
-    scenario: str
+    scenario: Scenario
     seed: int
     store: str | None
     folder: str
@@ -102,55 +116,54 @@ def schedules(stage: Stage) -> list[Schedule]:
     return [schedule(stage.scenario, stage.seed, spec, stage.play.duration_s) for spec in stage.layout.cameras]
 
 
-def _film(stage: Stage, job: _Job, progress: bool, workers: int | None) -> list[CameraPart]:
-    """Have the cameras' videos made; parts in the order of the layout."""
-    plans = schedules(stage)
-    total = sum(len(p.at_s) for p in plans)
-    count = min(workers or min(os.cpu_count() or 1, 2), len(plans))
-    # Neighbours of the list see the same people at the same time: dealt out in turn, the shares cost about the same.
-    shares = [[p.camera_id for p in plans[i::count]] for i in range(count)]
-    name = f"{stage.scenario.name} seed {stage.seed}"
-    with progress_bar(progress, f"recording {name}", total) as advance:
-        if count == 1:
-            found = film_share(stage, shares[0], Path(job.folder), advance)
-        else:
-            found = _in_processes(job, shares, advance)
-    order = {p.camera_id: i for i, p in enumerate(plans)}
-    return sorted(found, key=lambda part: order[part.camera_id])
+class _Crew:
+    """The worker processes, each with a share of the cameras; with one worker everything is done here."""
 
+    def __init__(self, job: _Job, camera_ids: list[str], count: int) -> None:
+        count = min(count, len(camera_ids))
+        self._job, self._ids = job, camera_ids
+        # Neighbours of the list see the same people at the same time: dealt out in turn, shares cost about the same.
+        shares = [camera_ids[i::count] for i in range(count)]
+        context = multiprocessing.get_context("spawn")
+        self._inbox = context.Queue() if count > 1 else None
+        self._processes = [
+            context.Process(target=_work, args=(job, share, self._inbox), daemon=True)
+            for share in shares if count > 1
+        ]  # fmt: skip
 
-def _in_processes(job: _Job, shares: list[list[str]], advance: Callable[[int], None]) -> list[CameraPart]:
-    context = multiprocessing.get_context("spawn")
-    inbox = context.Queue()
-    processes = [context.Process(target=_work, args=(job, share, inbox), daemon=True) for share in shares]
-    for process in processes:
-        process.start()
-    parts: list[CameraPart] = []
-    try:
-        while len(parts) < sum(map(len, shares)):
+    def __enter__(self) -> _Crew:
+        for process in self._processes:
+            process.start()
+        return self
+
+    def __exit__(self, kind, _error, _trace) -> None:
+        for process in self._processes:
+            if kind is not None:
+                process.terminate()
+            process.join()
+
+    def film(self, stage: Stage, advance: Callable[[int], None]) -> list[CameraPart]:
+        """Wait for all videos; parts in the order of the cameras."""
+        if self._inbox is None:
+            return film_share(stage, self._ids, Path(self._job.folder), advance)
+        parts: dict[str, CameraPart] = {}
+        while len(parts) < len(self._ids):
             try:
-                kind, content = inbox.get(timeout=1.0)
+                kind, content = self._inbox.get(timeout=1.0)
             except queue.Empty:
-                dead = [p for p in processes if p.exitcode not in (None, 0)]
+                dead = [p.exitcode for p in self._processes if p.exitcode not in (None, 0)]
                 if dead:
-                    raise OutputError(
-                        f"a recording process ended with code {dead[0].exitcode}, perhaps for want of memory"
-                    ) from None
+                    raise OutputError(f"a recording process ended with code {dead[0]}, perhaps for want of memory") from None
                 continue
             if kind == "frames":
                 advance(content)
             elif kind == "parts":
-                parts += content
+                parts.update({part.camera_id: part for part in content})
             elif kind == "wrong":
                 raise content
             else:
                 raise RuntimeError(f"a recording process failed:\n{content}")
-    finally:
-        for process in processes:
-            if len(parts) < sum(map(len, shares)):
-                process.terminate()
-            process.join()
-    return parts
+        return [parts[name] for name in self._ids]
 
 
 def _work(job: _Job, share: list[str], inbox) -> None:
@@ -224,40 +237,53 @@ def _as_rows(found: list) -> dict[str, np.ndarray]:
     }
 
 
-def _write_rest(stage: Stage, folder: Path, parts: list[CameraPart], start_ns: int) -> None:
-    """Everything but the videos."""
-    play, store = stage.play, stage.store
-    for name, model in (("layout", stage.layout), ("catalogue", store.catalogue), ("planogram", store.planogram)):
-        write_yaml(folder / f"{name}.yaml", model)
-    taps = sorted((v.tapped_s, v.person) for v in play.visits if v.tapped_s is not None)
+def write_store(folder: Path, layout: StoreLayout, catalogue: Catalogue, planogram: Planogram) -> None:
+    """The three files that describe the store."""
+    for name, model in (("layout", layout), ("catalogue", catalogue), ("planogram", planogram)):
+        data = model.model_dump(mode="json", exclude_none=True)
+        text = yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def write_manifest(
+    folder: Path, recording_id: str, store_id: str, start_ns: int, duration_s: float, frames: dict[str, int],
+    scenario: str | None = None, seed: int | None = None,
+) -> None:  # fmt: skip
+    """`manifest.json`; written last of all: a folder without one is not a recording."""
+    manifest = {
+        "schema_version": 1,
+        "recording_id": recording_id,
+        "store_id": store_id,
+        "start_ns": start_ns,
+        "duration_s": duration_s,
+        "cameras": [{"id": name, "file": f"video/{name}.mp4", "frames": count} for name, count in frames.items()],
+        "scenario": scenario,
+        "seed": seed,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
+    """Gate taps and the truth that does not depend on the pictures."""
+    taps = sorted((v.tapped_s, v.person) for v in stage.play.visits if v.tapped_s is not None)
     gate = stage.layout.gates[0].id
     lines = [
         {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate, "shopper_id": shopper_id(p), "kind": "entry"}
         for at_s, p in taps
     ]
     (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    write_boxes(folder / "truth" / "boxes.npz", [(p.camera_id, p.rows) for p in parts], list(play.timeline.motions))
     write_people(folder / "truth" / "people.csv", stage, start_ns)
     write_events(folder / "truth" / "events.jsonl", stage, start_ns)
-    write_receipts(folder / "truth" / "receipts.json", play, start_ns)
-    # Last of all: a folder without a manifest is not a recording.
-    manifest = {
-        "schema_version": 1,
-        "recording_id": f"{play.scenario.name}-s{play.seed}",
-        "store_id": stage.layout.store_id,
-        "start_ns": start_ns,
-        "duration_s": play.duration_s,
-        "cameras": [{"id": p.camera_id, "file": f"video/{p.camera_id}.mp4", "frames": p.frames} for p in parts],
-        "scenario": play.scenario.name,
-        "seed": play.seed,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_receipts(folder / "truth" / "receipts.json", stage.play, start_ns)
 
 
-def write_yaml(path: Path, model) -> None:
-    """One of the store's files."""
-    data = model.model_dump(mode="json", exclude_none=True)
-    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120), "utf-8")
+def _write_boxes_and_manifest(stage: Stage, folder: Path, parts: list[CameraPart], start_ns: int) -> None:
+    play = stage.play
+    write_boxes(folder / "truth" / "boxes.npz", [(p.camera_id, p.rows) for p in parts], list(play.timeline.motions))
+    write_manifest(
+        folder, f"{play.scenario.name}-s{play.seed}", stage.layout.store_id, start_ns, play.duration_s,
+        {p.camera_id: p.frames for p in parts}, play.scenario.name, play.seed,
+    )  # fmt: skip
 
 
 class progress_bar:

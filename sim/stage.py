@@ -64,7 +64,7 @@ class Stage:
         self.scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
         self.seed = seed
         self.store = store if isinstance(store, Store) else load_store(store or self.scenario.store)
-        self.layout = _with_cameras(self.store.layout, cameras)
+        self.layout = with_cameras(self.store.layout, cameras)
         self._items = fill(
             self.layout, self.store.catalogue, self.store.planogram, rng_for(self.scenario.name, seed, "stock")
         )
@@ -115,7 +115,8 @@ class Stage:
         return meshes
 
 
-def _with_cameras(layout: StoreLayout, cameras) -> StoreLayout:
+def with_cameras(layout: StoreLayout, cameras) -> StoreLayout:
+    """The layout with some of its cameras, by id; None keeps all. `ScenarioError` for one that it has not."""
     if cameras is None:
         return layout
     known = [spec.id for spec in layout.cameras]
