@@ -41,7 +41,9 @@ class PlanView:
         for camera in layout.camera_by_id.values():
             x, y = self.pixels(camera.position_m[None, :2])[0].tolist()
             ahead = camera.position_m[:2] + 0.25 * camera.rotation[2, :2]
-            cv2.arrowedLine(self._base, (x, y), tuple(self.pixels(ahead[None])[0].tolist()), (0, 0, 0), 1, cv2.LINE_AA, 0, 0.4)
+            cv2.arrowedLine(
+                self._base, (x, y), tuple(self.pixels(ahead[None])[0].tolist()), (0, 0, 0), 1, cv2.LINE_AA, 0, 0.4
+            )
             self._text(camera.camera_id, camera.position_m[:2], (0, 0, 0))
 
     def pixels(self, xy_m) -> np.ndarray:
@@ -62,7 +64,7 @@ class PlanView:
         """uint8 (H, W, 3) BGR.
 
         Args:
-            paths_m: person -> (T, 2). here_m: person -> place and heading now. hands_m: (x, y) where items were handled.
+            paths_m: person -> (T, 2). here_m: person -> place and heading now. hands_m: where items were handled.
         """
         picture = self._base.copy()
         colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(paths_m)}

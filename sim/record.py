@@ -48,8 +48,8 @@ def record(
     progress: bool = True,
     start_ns: int = START_NS,
     workers: int | None = None,
-) -> Path:
-    """Record a scenario to a new folder and return its path.
+) -> dict:
+    """Record a scenario to a new folder and return its manifest.
 
     Args:
         scenario: name of a shipped scenario or path of a file. store: name or folder, by default the scenario's.
@@ -81,7 +81,7 @@ def record(
             name = f"recording {wanted.name} seed {seed}"
             with progress_bar(progress, name, total) as advance:
                 parts = crew.film(stage, advance)
-        _write_boxes_and_manifest(stage, scratch, parts, start_ns)
+        manifest = _write_boxes_and_manifest(stage, scratch, parts, start_ns)
         if out.exists():
             out.rmdir()
         scratch.chmod(0o755)
@@ -91,7 +91,7 @@ def record(
     finally:
         if scratch is not None and scratch.exists():
             shutil.rmtree(scratch, ignore_errors=True)
-    return out
+    return manifest
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,9 @@ class _Crew:
             except queue.Empty:
                 dead = [p.exitcode for p in self._processes if p.exitcode not in (None, 0)]
                 if dead:
-                    raise OutputError(f"a recording process ended with code {dead[0]}, perhaps for want of memory") from None
+                    raise OutputError(
+                        f"a recording process ended with code {dead[0]}, perhaps for want of memory"
+                    ) from None
                 continue
             if kind == "frames":
                 advance(content)
@@ -210,7 +212,8 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
             picture = renderer.draw(name, stage.movers(at_s, bodies))
             writers[name].write(sensors[name].apply(picture, k, at_s), plans[name].pts[k])
             if bodies:
-                rows[name].append((k, [people[p] for p in bodies], visible_boxes(cameras[name], [*bodies.values()], depths[name])))
+                boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name])
+                rows[name].append((k, [people[p] for p in bodies], boxes))
         advance(len(batch))
     for writer in writers.values():
         writer.close()
@@ -248,8 +251,8 @@ def write_store(folder: Path, layout: StoreLayout, catalogue: Catalogue, planogr
 def write_manifest(
     folder: Path, recording_id: str, store_id: str, start_ns: int, duration_s: float, frames: dict[str, int],
     scenario: str | None = None, seed: int | None = None,
-) -> None:  # fmt: skip
-    """`manifest.json`; written last of all: a folder without one is not a recording."""
+) -> dict:  # fmt: skip
+    """Write `manifest.json`, last of all: a folder without one is not a recording. Returns its content."""
     manifest = {
         "schema_version": 1,
         "recording_id": recording_id,
@@ -261,6 +264,7 @@ def write_manifest(
         "seed": seed,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
 
 
 def _write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
@@ -277,10 +281,10 @@ def _write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
     write_receipts(folder / "truth" / "receipts.json", stage.play, start_ns)
 
 
-def _write_boxes_and_manifest(stage: Stage, folder: Path, parts: list[CameraPart], start_ns: int) -> None:
+def _write_boxes_and_manifest(stage: Stage, folder: Path, parts: list[CameraPart], start_ns: int) -> dict:
     play = stage.play
     write_boxes(folder / "truth" / "boxes.npz", [(p.camera_id, p.rows) for p in parts], list(play.timeline.motions))
-    write_manifest(
+    return write_manifest(
         folder, f"{play.scenario.name}-s{play.seed}", stage.layout.store_id, start_ns, play.duration_s,
         {p.camera_id: p.frames for p in parts}, play.scenario.name, play.seed,
     )  # fmt: skip

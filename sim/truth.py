@@ -86,7 +86,10 @@ def visible_boxes(
 
 @dataclass(frozen=True)
 class _Seen:
-    """A body's vertices (V,) as a camera sees them. `facing`: cosine towards the camera. `area`: surface they stand for."""
+    """A body's vertices (V,) as a camera sees them.
+
+    `facing`: cosine towards the camera. `area`: surface that each stands for.
+    """
 
     pixels: np.ndarray
     depth_m: np.ndarray
@@ -151,7 +154,9 @@ def _keypoints(camera, points_m, static_depth_m, others, own, cell_px) -> tuple[
     pixels, depth = camera.project(points_m), camera.depth_m(points_m)
     width, height = camera.size_px
     with np.errstate(invalid="ignore"):
-        inside = (pixels[:, 0] >= 0) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] >= 0) & (pixels[:, 1] < height - 0.5)
+        inside = (
+            (pixels[:, 0] >= 0) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] >= 0) & (pixels[:, 1] < height - 0.5)
+        )
     # Key points lie inside the body, so what stands still hides them only where it hides the skin before them too.
     hidden = _hidden(pixels, depth - 0.5 * _OWN_SLACK_M, inside, static_depth_m, others, cell_px)
     cells = (pixels[inside] / _CELL_PX).astype(int)

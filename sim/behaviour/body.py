@@ -62,7 +62,10 @@ class Body:
         self.look_goal: np.ndarray | None = None
         self._ahead = np.array([2.2, 0.0, 0.86 * height_m])
         self.look = self.to_world(self._ahead)
-        self._aim: list[tuple[str, np.ndarray]] = [("body", np.array([0.3, 0.2, 1.0])), ("body", np.array([0.3, -0.2, 1.0]))]
+        self._aim: list[tuple[str, np.ndarray]] = [
+            ("body", np.array([0.3, 0.2, 1.0])),
+            ("body", np.array([0.3, -0.2, 1.0])),
+        ]
         self._moves: list[_HandMove | None] = [None, None]
         self._rate = 0.0
         self._crouch_from = (0.0, 0.0)
@@ -83,7 +86,9 @@ class Body:
 
     # --- what the shopper asks for ---
 
-    def move_hand(self, side: int, vias: list[Via], weight: float, from_s: float = 0.0, to_s: float | None = None) -> None:
+    def move_hand(
+        self, side: int, vias: list[Via], weight: float, from_s: float = 0.0, to_s: float | None = None
+    ) -> None:
         """Lead a palm through points and its weight to a value between `from_s` and `to_s` of the move."""
         # A hand that hangs down starts at its first point: the weight alone leads it there.
         start = self._aim[side] if self.weight[side] > 0.02 else (vias[0].frame, vias[0].point)
@@ -118,9 +123,7 @@ class Body:
 
     def tick(self) -> None:
         walking = self.speed > 0.03
-        self.phase += DT_S * (
-            self.speed / float(stride_length_m(self.height_m, self.speed)) if walking else _IDLE_HZ
-        )
+        self.phase += DT_S * (self.speed / float(stride_length_m(self.height_m, self.speed)) if walking else _IDLE_HZ)
         look = self.to_world(self._ahead) if self.look_goal is None else self.look_goal
         self.look = self.look + (look - self.look) * (1 - np.exp(-DT_S / 0.12))
         self._approach_crouch()

@@ -66,7 +66,9 @@ def choose_slot(
     if action.beside is not None:
         beside = names[action.beside]
         gondola, shelf, slot = layout.slot_by_id[beside]
-        keep(f"beside {action.beside!r}", lambda k, g, sh, _s: sh is shelf and stock.gtin_of[k] != stock.gtin_of[beside])
+        keep(
+            f"beside {action.beside!r}", lambda k, g, sh, _s: sh is shelf and stock.gtin_of[k] != stock.gtin_of[beside]
+        )
         gap = {k: max(v[2].start_m - slot.end_m, slot.start_m - v[2].end_m) for k, v in fits.items()}
         nearest = min(gap.values())
         keep("the neighbour", lambda k, *_: gap[k] <= nearest + 0.12)

@@ -104,7 +104,7 @@ class World:
         self.handlings.append(
             Handling(
                 kind, shopper.id, side, item.item_id, item.gtin, quantity, began_s, at_s, self.now_s, slot_id, to_person
-            )  # fmt: skip
+            )
         )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.errors import ScenarioError
 
-FOLDER = Path(__file__).parent.parent / "scenarios"
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 Range = float | tuple[float, float]
 """A number, or two between which the seed draws one."""
@@ -104,9 +104,7 @@ class Leave(_Model):
     kind: Literal["leave"] = "leave"
 
 
-Action = Annotated[
-    Tap | Pick | PutBack | Touch | Look | Wait | HandOver | Receive | Leave, Field(discriminator="kind")
-]
+Action = Annotated[Tap | Pick | PutBack | Touch | Look | Wait | HandOver | Receive | Leave, Field(discriminator="kind")]
 
 
 class Shopper(_Model):
@@ -172,7 +170,7 @@ class CameraFaults(_Model):
 class Scenario(_Model):
     schema_version: int = 1
     name: str = Field(pattern=r"^[a-z0-9-]+$")
-    title: str = ""
+    description: str = ""
     store: str = "nanostore"
     shoppers: tuple[Shopper, ...] = Field(min_length=1)
     camera: CameraFaults = CameraFaults()
@@ -194,14 +192,14 @@ class Scenario(_Model):
 
 def scenario_names() -> list[str]:
     """Names of the scenarios that are shipped."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
     """A shipped scenario by name or any by path; `ScenarioError` names the file and the field."""
     path = Path(name_or_path)
     if not path.suffix:
-        path = FOLDER / f"{name_or_path}.yaml"
+        path = SCENARIOS / f"{name_or_path}.yaml"
         if not path.exists():
             raise ScenarioError(f"no scenario {name_or_path!r}; there are {', '.join(scenario_names())}")
     try:

@@ -264,9 +264,17 @@ class Shopper(Walker):
                 yield
             near = other.slot_id or other.last_slot_id
         self.slot_id = choose_slot(
-            action, self.rng, self.world.layout, self.world.stock, at_m=self.body.xy, visited=self.visited,
-            names=self.slots, near_slot=near, highest_m=0.98 * self.body.height_m - 0.10, where=f"{self.world.name}, {self.id}",
-        )  # fmt: skip
+            action,
+            self.rng,
+            self.world.layout,
+            self.world.stock,
+            at_m=self.body.xy,
+            visited=self.visited,
+            names=self.slots,
+            near_slot=near,
+            highest_m=0.98 * self.body.height_m - 0.10,
+            where=f"{self.world.name}, {self.id}",
+        )
         if action.name:
             self.slots[action.name] = self.slot_id
         place = self.world.layout.slot_by_id[self.slot_id]

@@ -56,7 +56,9 @@ class FreeSpace:
     def contains(self, xy_m: np.ndarray) -> bool:
         return bool(self._prepared.contains(Point(xy_m)))
 
-    def path(self, start_m: np.ndarray, goal_m: np.ndarray, avoid_m: np.ndarray = (), radius_m: float = 0.55) -> np.ndarray | None:
+    def path(
+        self, start_m: np.ndarray, goal_m: np.ndarray, avoid_m: np.ndarray = (), radius_m: float = 0.55
+    ) -> np.ndarray | None:
         """Corner points (K, 2) of a short way, ends included; None if there is none.
 
         Args:
@@ -65,9 +67,7 @@ class FreeSpace:
         """
         start, goal = self.nearest(start_m), self.nearest(goal_m)
         avoid = np.asarray(avoid_m, float).reshape(-1, 2)
-        radii = np.array(
-            [min(radius_m, 0.95 * np.hypot(*(a - start)), 0.95 * np.hypot(*(a - goal))) for a in avoid]
-        )
+        radii = np.array([min(radius_m, 0.95 * np.hypot(*(a - start)), 0.95 * np.hypot(*(a - goal))) for a in avoid])
         if self._sees(start, goal, avoid, radii):
             return np.array([start, goal])
         free = self._free.copy()

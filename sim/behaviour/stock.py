@@ -62,7 +62,13 @@ class Stock:
         for slot_id, (gtin, poses) in rows.items():
             standing: list[Item | None] = []
             for i, pose in enumerate(poses):
-                item = Item(f"{slot_id}#{i}", gtin, slot_id, slot_id, [Hold(0.0, "shelf", np.asarray(pose, float), slot_id=slot_id)])
+                item = Item(
+                    f"{slot_id}#{i}",
+                    gtin,
+                    slot_id,
+                    slot_id,
+                    [Hold(0.0, "shelf", np.asarray(pose, float), slot_id=slot_id)],
+                )
                 self.items[item.item_id] = item
                 standing.append(item)
             self._standing[slot_id] = standing

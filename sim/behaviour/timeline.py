@@ -16,7 +16,8 @@ from sim.behaviour.stock import Hold, Item
 from sim.people.state import PersonState, PosedBody
 
 _CHANNELS = {
-    "xy": 2, "heading": 1, "speed": 1, "phase": 1, "crouch": 1, "look": 3, "targets": 6, "weight": 2, "grip": 2, "carry": 2
+    "xy": 2, "heading": 1, "speed": 1, "phase": 1, "crouch": 1, "look": 3, "targets": 6, "weight": 2, "grip": 2,
+    "carry": 2,
 }  # fmt: skip
 _COLUMNS = {
     name: slice(sum(list(_CHANNELS.values())[:i]), sum(list(_CHANNELS.values())[: i + 1]))
@@ -35,9 +36,16 @@ class Track:
         self.at_s.append(at_s)
         self.rows.append(
             np.concatenate(
-                [body.xy, [body.heading, body.speed, body.phase, body.crouch], body.look, body.hand_targets().ravel(),
-                 body.weight, body.grip, body.carry]
-            )  # fmt: skip
+                [
+                    body.xy,
+                    [body.heading, body.speed, body.phase, body.crouch],
+                    body.look,
+                    body.hand_targets().ravel(),
+                    body.weight,
+                    body.grip,
+                    body.carry,
+                ]
+            )
         )
 
 
@@ -95,10 +103,18 @@ class Timeline:
                 get = {name: row[columns] for name, columns in _COLUMNS.items()}
                 out[i].append(
                     PersonState(
-                        person, get["xy"], float(get["heading"][0]), float(get["speed"][0]), float(get["phase"][0] % 1.0),
-                        float(get["crouch"][0]), get["look"], get["targets"].reshape(2, 3), get["weight"], get["grip"],
+                        person,
+                        get["xy"],
+                        float(get["heading"][0]),
+                        float(get["speed"][0]),
+                        float(get["phase"][0] % 1.0),
+                        float(get["crouch"][0]),
+                        get["look"],
+                        get["targets"].reshape(2, 3),
+                        get["weight"],
+                        get["grip"],
                         get["carry"],
-                    )  # fmt: skip
+                    )
                 )
         return out
 
@@ -157,7 +173,7 @@ class Timeline:
         up = np.array([0.0, 0.0, 1.0])
         ahead = np.cross(left, up)
         inwards = -left if hold.side == 0 else left
-        width, depth, height = self._size_m(item.gtin)
+        width, _, height = self._size_m(item.gtin)
         column, layer = hold.rank % 2, hold.rank // 2
         base = body.palms[hold.side][:3, 3]
         pose = np.eye(4)
