@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The wiring of one shop: cameras in, receipts out.
+
+::
+
+    capture -> perception -> shelf -> gate -> event log -> cart (aggregator) -> receipts.json
+
+One window after the other, in one thread; the cameras' readers, the networks and the picture writer use the others.
+Nothing here decides anything: the rooms do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
+from calibration.layout import StoreLayout, load_layout
+from pipeline.capture.recording import MANIFEST, Recording
+from pipeline.capture.sources import CameraStatus
+from pipeline.capture.window import Capture, capture_recording, capture_store
+from pipeline.cart.aggregator import TOPICS, Aggregator
+from pipeline.errors import EventLogError, RecordingError, WeightsError
+from pipeline.eventlog import EventLog, open_log
+from pipeline.gate import GateKeeper, GateUpdate
+from pipeline.gate.taps import GateFile, RecordedTaps, Taps
+from pipeline.messages import SCHEMA_VERSION, CameraTracks, Event, FloorTrack, FrameSet, ShelfEvent, VisitClosed
+from pipeline.run_diff import RunDifference, compare_runs
+from pipeline.run_files import FLOOR_PLAN, MOSAIC, RunFolder
+from pipeline.settings import StoreSettings, load_settings
+
+LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
+NO_WEIGHTS = "none"
+_AGGREGATE_EVERY_S = 0.5
+_CATCH_UP_S = 120.0
+
+
+class Perceived(Protocol):
+    frame_set: FrameSet
+    camera_tracks: dict[str, CameraTracks]
+    floor_tracks: list[FloorTrack]
+
+
+class PerceptionStage(Protocol):
+    def update(self, frame_set: FrameSet) -> Perceived: ...
+
+
+class ShelfStage(Protocol):
+    def update(self, perceived: Perceived) -> list[ShelfEvent]: ...
+
+    def flush(self, track_id: str | None = None) -> list[ShelfEvent]: ...
+
+
+class Pictures(Protocol):
+    """Draws a run; see `pipeline.draw`."""
+
+    def add(self, perceived: Perceived, events: Sequence[Event]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is run: a recording, or a store's live cameras."""
+
+    name: str
+    folder: Path
+    recording: Recording | None
+    layout: StoreLayout
+    catalogue: Catalogue
+    planogram: Planogram
+    settings: StoreSettings
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Shop:
+        """Read and check a recording's or a store's files; raises `RecordingError` or `LayoutError`."""
+        folder = Path(folder)
+        if (folder / MANIFEST).exists():
+            recording = Recording.open(folder)
+            layout, catalogue, planogram = recording.layout, recording.catalogue, recording.planogram
+            name = recording.recording_id
+        elif (folder / "layout.yaml").exists():
+            recording = None
+            layout, catalogue = load_layout(folder / "layout.yaml"), load_catalogue(folder / "catalogue.yaml")
+            planogram, name = load_planogram(folder / "planogram.yaml", layout, catalogue), layout.store_id
+        else:
+            raise RecordingError(f"{folder}: neither a recording ({MANIFEST}) nor a store (layout.yaml) is there")
+        return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder))
+
+    def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
+        if self.recording is not None:
+            return capture_recording(self.recording, on_status)
+        return capture_store(self.layout, on_status)
+
+    def taps(self) -> Taps:
+        return RecordedTaps(self.recording.taps) if self.recording else GateFile(self.folder, self.layout)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The two stages with networks in them, and what those are; `described` goes to run.json."""
+
+    perception: PerceptionStage
+    shelf: ShelfStage
+    described: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading."""
+
+    name: str
+    store_id: str
+    live: bool
+    versions: dict[str, str]
+    weights: dict[str, Any]
+    windows: int
+    camera_frames: int
+    footage_s: float
+    load_s: float
+    wall_s: float
+    stages_s: dict[str, float]
+    camera_frames_per_s: float
+    realtime_factor: float
+    cameras: dict[str, dict[str, Any]]
+    camera_reports: list[dict[str, Any]]
+    visits: int
+    receipts: int
+    held_for_review: int
+
+
+def run(
+    source: Path | str,
+    out_dir: Path | str,
+    *,
+    log_url: str | None = None,
+    person_weights: str | None = None,
+    product_weights: str | None = None,
+    video: bool = True,
+    progress: bool = True,
+    stages: Callable[[Shop], Stages] | None = None,
+) -> RunSummary:
+    """Run the whole path on a recording, or on a store's live cameras until interrupted, and write `out_dir`.
+
+    Args:
+        source: a recording (docs/recording.md) or a store's folder (layout, catalogue, planogram, settings).
+        out_dir: receives receipts.json, events.jsonl, tracks.csv, detections.npz, run.json, the pictures, and the
+            embedded log and cart state. A recording starts from scratch, a live store goes on where it was.
+        log_url: event log; by default the settings' one, else an embedded one in `out_dir`.
+        person_weights, product_weights: instead of the settings'; product weights `none` for no product network.
+        video: write the annotated mosaic video; the floor plan is always drawn.
+        progress: show a bar, and camera failures as they happen, on the terminal.
+        stages: makes perception and shelf; by default with the networks that the settings name.
+
+    Raises `WalkoutError`; the folder then holds no half-written file.
+    """
+    began = time.perf_counter()
+    shop = Shop.open(source)
+    settings = shop.settings.model_copy(
+        update={
+            k: v
+            for k, v in (("person_weights", person_weights), ("product_weights", product_weights), ("log_url", log_url))
+            if v is not None
+        }
+    )
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(out_dir))
+        made = stages(shop) if stages else load_stages(shop, settings)
+        journal = stack.enter_context(_journal(shop, settings, folder))
+        screen = stack.enter_context(_Screen(shop) if progress else nullcontext())
+        cameras = _CameraReports(shop, screen)
+        pictures = stack.enter_context(_pictures(shop, folder, video))
+        capture = stack.enter_context(shop.capture(cameras.report))
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen)
+        start = time.perf_counter()
+        loop.run(capture)
+        wall_s = time.perf_counter() - start
+        summary = loop.summary(load_s=start - began, wall_s=wall_s)
+        folder.finish(asdict(summary))
+    return summary
+
+
+def replay(
+    recording: Path | str,
+    against: Path | str,
+    *,
+    out_dir: Path | str | None = None,
+    person_weights: str | None = None,
+    product_weights: str | None = None,
+    progress: bool = False,
+    stages: Callable[[Shop], Stages] | None = None,
+) -> RunDifference:
+    """Run a recording again on this build, without video, and compare with an earlier run of it.
+
+    `out_dir` keeps the new run; without it, it is thrown away. The difference is false when there is none.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="walkout-replay-") as scratch:
+        new = Path(out_dir) if out_dir is not None else Path(scratch)
+        if new.resolve() == Path(against).resolve():
+            raise RecordingError(f"{new}: a replay cannot overwrite the run that it is compared with")
+        run(
+            recording, new, person_weights=person_weights, product_weights=product_weights, video=False,
+            progress=progress, stages=stages,
+        )  # fmt: skip
+        return compare_runs(Path(against), new)
+
+
+def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
+    """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit."""
+    from models.backend import PoseNetwork, ProductNetwork
+    from pipeline.perception.perceive import Perception
+    from pipeline.shelf.stage import ShelfStage as Shelf
+
+    people = PoseNetwork(settings.person_weights)
+    described = {"person": _describe(settings.person_weights, people.weights.path), "product": None}
+    products = None
+    if settings.product_weights != NO_WEIGHTS:
+        products = ProductNetwork(settings.product_weights)
+        described["product"] = _describe(settings.product_weights, products.weights.path)
+        if tuple(products.names) != shop.catalogue.gtins:
+            unknown = sorted(set(shop.catalogue.gtins) ^ set(products.names))
+            raise WeightsError(
+                f"{products.weights.path}: its {len(products.names)} classes are not the catalogue's "
+                f"{len(shop.catalogue.gtins)} products (e.g. {unknown[0] if unknown else 'another order'}); train for "
+                f"this catalogue, or run with product weights '{NO_WEIGHTS}'"
+            )
+    perception = Perception(shop.layout, people)
+    shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products)
+    return Stages(perception, shelf, described)
+
+
+@dataclass
+class _Journal:
+    """The event log and the aggregator on it."""
+
+    log: EventLog
+    aggregator: Aggregator
+    folder: RunFolder
+    closings: list[VisitClosed] = field(default_factory=list)
+    _receipts: int = 0
+    _stepped_s: float = 0.0
+
+    def append(self, events: Sequence[Event]) -> None:
+        if events:
+            self.log.append(events)
+            self.folder.add_events(events)
+            self.closings += [e for e in events if isinstance(e, VisitClosed)]
+        now_s = time.monotonic()
+        if now_s - self._stepped_s >= _AGGREGATE_EVERY_S:
+            self._stepped_s = now_s
+            while self.aggregator.step(timeout_s=0):
+                pass
+            self._write()
+
+    def finish(self) -> None:
+        """Every closing of this run becomes a receipt before this returns."""
+        if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
+            raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
+        self._write(always=True)
+
+    def receipts(self) -> list:
+        """Of this run's visits: on a shared log there are others."""
+        mine = {c.visit_id for c in self.closings}
+        return [r for r in self.aggregator.receipts() if r.visit_id in mine]
+
+    def _write(self, always: bool = False) -> None:
+        if always or len(self.closings) > self._receipts:
+            receipts = self.receipts()
+            if always or len(receipts) > self._receipts:
+                self._receipts = len(receipts)
+                self.folder.write_receipts(receipts)
+
+
+@contextmanager
+def _journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator[_Journal]:
+    live = shop.recording is None
+    if not live:  # a recording is run from scratch
+        for name in (STATE_FILE, LOG_FILE):
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
+    log = open_log(settings.log_url or f"sqlite:///{folder.path / LOG_FILE}")
+    try:
+        # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
+        tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
+        aggregator = Aggregator(
+            log,
+            f"sqlite:///{folder.path / STATE_FILE}",
+            shop.catalogue,
+            settings.billing,
+            group=f"walkout-cart-{shop.layout.store_id}{tail}",
+            stores=[shop.layout.store_id],
+            start=None if live else log.ends(TOPICS),
+        )
+        try:
+            yield _Journal(log, aggregator, folder)
+        finally:
+            aggregator.close()
+    finally:
+        log.close()
+
+
+class _Loop:
+    """One window after the other through all stages."""
+
+    def __init__(
+        self, shop: Shop, stages: Stages, folder: RunFolder, journal: _Journal, pictures: Pictures,
+        cameras: _CameraReports, screen: _Screen | None,
+    ) -> None:  # fmt: skip
+        self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
+        self._pictures, self._cameras, self._screen = pictures, cameras, screen
+        self._gate = GateKeeper(shop.layout)
+        self._taps = shop.taps()
+        self._spent: dict[str, float] = {}
+        self._windows = 0
+        self._last_ns = 0
+        self._footage_ns = 0
+
+    def run(self, capture: Capture) -> None:
+        windows = iter(capture)
+        try:
+            while True:
+                with self._timed("capture"):
+                    frame_set = next(windows, None)
+                if frame_set is None:
+                    break
+                self._window(frame_set)
+        except KeyboardInterrupt:
+            if self._shop.recording is not None:
+                raise
+        self._end()
+
+    def _window(self, frame_set: FrameSet) -> None:
+        self._windows += 1
+        self._last_ns = frame_set.mid_ns
+        self._footage_ns += frame_set.window_ns
+        self._cameras.count(frame_set)
+        with self._timed("perception"):
+            perceived = self._stages.perception.update(frame_set)
+        with self._timed("shelf"):
+            shelf_events = self._stages.shelf.update(perceived)
+        with self._timed("gate"):
+            self._gate.note(shelf_events)
+            update = self._gate.update(
+                frame_set.mid_ns,
+                perceived.floor_tracks,
+                self._taps.until(frame_set.window_start_ns + frame_set.window_ns),
+            )
+        events = [*shelf_events, *update.events, *self._see_out(update)]
+        with self._timed("log"):
+            self._journal.append(events)
+            self._folder.add_tracks(frame_set.mid_ns, perceived.floor_tracks)
+            if self._shop.recording is not None:
+                self._folder.add_detections(perceived.camera_tracks)
+        with self._timed("pictures"):
+            self._pictures.add(perceived, events)
+        if self._screen is not None:
+            self._screen.advance()
+
+    def _see_out(self, update: GateUpdate) -> list[Event]:
+        """What leaving visits still have to say, then their closings."""
+        events: list[Event] = []
+        for left in update.exits:
+            with self._timed("shelf"):
+                late = [e for track_id in left.track_ids for e in self._stages.shelf.flush(track_id)]
+            with self._timed("gate"):
+                self._gate.note(late)
+                events += [*late, self._gate.close(left)]
+        return events
+
+    def _end(self) -> None:
+        events = self._see_out(self._gate.finish(self._last_ns))
+        with self._timed("shelf"):
+            events += self._stages.shelf.flush(None)
+        with self._timed("log"):
+            self._journal.append(events)
+            self._journal.finish()
+        with self._timed("pictures"):
+            self._pictures.close()
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._spent[stage] = self._spent.get(stage, 0.0) + time.perf_counter() - start
+
+    def summary(self, load_s: float, wall_s: float) -> RunSummary:
+        receipts = self._journal.receipts()
+        frames = sum(self._cameras.frames.values())
+        footage_s = self._footage_ns / 1e9
+        return RunSummary(
+            name=self._shop.name,
+            store_id=self._shop.layout.store_id,
+            live=self._shop.recording is None,
+            versions=versions(),
+            weights=self._stages.described,
+            windows=self._windows,
+            camera_frames=frames,
+            footage_s=round(footage_s, 3),
+            load_s=round(load_s, 3),
+            wall_s=round(wall_s, 3),
+            stages_s={stage: round(s, 3) for stage, s in self._spent.items()},
+            camera_frames_per_s=round(frames / wall_s, 2) if wall_s else 0.0,
+            realtime_factor=round(footage_s / wall_s, 3) if wall_s else 0.0,
+            cameras=self._cameras.states(),
+            camera_reports=[asdict(r) for r in self._cameras.reports],
+            visits=len(self._journal.closings),
+            receipts=len(receipts),
+            held_for_review=sum(r.held_for_review for r in receipts),
+        )
+
+
+class _CameraReports:
+    """How each camera did."""
+
+    def __init__(self, shop: Shop, screen: _Screen | None) -> None:
+        ids = [v.camera_id for v in shop.recording.videos] if shop.recording else [c.id for c in shop.layout.cameras]
+        self.frames = dict.fromkeys(ids, 0)
+        self.reports: list[CameraStatus] = []
+        self._screen = screen
+
+    def report(self, status: CameraStatus) -> None:
+        self.reports.append(status)
+        if self._screen is not None and status.state != "ended":
+            self._screen.say(f"camera {status.camera_id} is {status.state}: {status.reason}")
+
+    def count(self, frame_set: FrameSet) -> None:
+        for camera_id in frame_set.frames:
+            self.frames[camera_id] += 1
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        last = {r.camera_id: r for r in self.reports}
+        return {
+            camera_id: {
+                "frames": frames,
+                "state": last[camera_id].state if camera_id in last else "live",
+                "reason": last[camera_id].reason if camera_id in last else "",
+            }
+            for camera_id, frames in self.frames.items()
+        }
+
+
+class _Screen:
+    """A progress bar; a live store has no end, so it shows only the windows so far."""
+
+    def __init__(self, shop: Shop) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        total = None
+        if shop.recording is not None:
+            total = round(shop.recording.duration_s * max(c.fps for c in shop.layout.cameras))
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
+        )
+        self._task = self._progress.add_task(shop.name, total=total)
+
+    def __enter__(self) -> _Screen:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False, markup=False)
+
+
+@contextmanager
+def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[Pictures]:
+    from pipeline.draw import RunPictures
+
+    yield RunPictures(shop.layout, folder.path / FLOOR_PLAN, folder.path / MOSAIC if video else None)
+
+
+def versions() -> dict[str, str]:
+    """What made the figures: ours, Python's and the libraries that decide on them."""
+    found = {"schema": str(SCHEMA_VERSION), "python": platform.python_version()}
+    for name in ("walkout", "torch", "ultralytics", "openvino", "opencv-python", "av", "numpy", "scipy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _describe(name: str, path: Path) -> dict[str, str]:
+    """Which weights exactly: the name asked for, and a digest of the bytes."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        digest.update(file.read_bytes())
+    return {"name": name, "file": path.name, "sha256": digest.hexdigest()}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A store's own settings: `settings.yaml` beside its layout. Options of the command line go before them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.layout import parse_model
+from pipeline.cart.rules import BillingRules
+
+FILE = "settings.yaml"
+
+
+class StoreSettings(BaseModel):
+    """All of it may be left out.
+
+    `person_weights`, `product_weights`: a shipped name, a path, or a name that Ultralytics can download;
+    `product_weights: none` where the cameras cannot see products. `log_url`: as `--log`. `billing`: the fields of
+    `pipeline.cart.rules.BillingRules`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    person_weights: str = "walkout-person"
+    product_weights: str = "walkout-product"
+    log_url: str | None = None
+    billing: BillingRules = Field(default_factory=BillingRules)
+
+
+def load_settings(folder: Path) -> StoreSettings:
+    """The settings in `folder`, or the defaults; `LayoutError` names the file and the field."""
+    path = folder / FILE
+    return parse_model(StoreSettings, path) if path.exists() else StoreSettings()
