@@ -72,26 +72,28 @@ class FloorPoints:
 def floor_points(camera: Camera, people: Detections) -> FloorPoints:
     """Floor points of all people in one picture."""
     n = len(people)
+    if not n:
+        return FloorPoints(*(np.zeros(shape) for shape in ((0, 3, 3), (0, 3), (0, 3), (0, 3, 3))), np.zeros(0, bool))
     pixels, sigma_px, sigma_m = _body_parts(camera, people)
     boxes_only = np.isinf(sigma_m[:, :TOP]).all(1)
-    theta = np.tile([np.nan, np.nan, HEIGHT_M], (n, 1))
-    depth_m = np.full((n, len(SHARES)), 3.0)
     focal_px = (camera.matrix[0, 0] + camera.matrix[1, 1]) / 2
-    information, vector = np.zeros((n, 3, 3)), np.zeros((n, 3))
-    covariance = np.zeros((n, 3, 3))
-    for step in range(3):  # weights depend on the distance, and the box's corner at the feet on the pole's slant
-        spread = np.hypot(sigma_px / focal_px * depth_m, sigma_m)
-        information, vector = _equations(camera, pixels, 1 / spread**2)
+    equations = _equations(camera, pixels, SHARES)
+    depth_m = np.full((n, len(SHARES)), 3.0)
+    steps = 3 if boxes_only.any() else 2
+    for step in range(steps):  # weights depend on the distance, and the box's corner at the feet on the pole's slant
+        information, vector = _weighted(equations, np.hypot(sigma_px / focal_px * depth_m, sigma_m))
         theta, covariance = with_height(information, vector, HEIGHT_M, LOOSE_HEIGHT_SIGMA_M)
+        if step == steps - 1:
+            break
         poles = np.concatenate(
             [np.repeat(theta[:, None, :2], len(SHARES), 1), (SHARES * theta[:, 2:])[..., None]], -1
         )
-        depth_m = np.clip(np.nan_to_num(camera.depth_m(poles), nan=3.0), 0.3, 30.0)
-        if step < 2 and boxes_only.any():
+        depth_m = np.clip(camera.depth_m(poles), 0.3, 30.0)
+        if boxes_only.any():
             _slant(camera, people, poles, boxes_only, pixels)
+            equations[boxes_only, TOP:] = _equations(camera, pixels[boxes_only, TOP:], SHARES[TOP:])
             _distrust_hidden_feet(information, vector, boxes_only & (step == 1), sigma_m)
-    usable = np.isfinite(theta).all(1) & (np.isfinite(sigma_m).sum(1) > 0)
-    return FloorPoints(information, vector, theta, covariance, usable)
+    return FloorPoints(information, vector, theta, covariance, np.isfinite(sigma_m).any(1))
 
 
 def with_height(
@@ -141,16 +143,21 @@ def _body_parts(camera: Camera, people: Detections) -> tuple[np.ndarray, np.ndar
     return pixels, sigma_px, sigma_m
 
 
-def _equations(camera: Camera, pixels: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _equations(camera: Camera, pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """float64 (N, P, 2, 4): the two equations of each part about theta, and their right sides."""
     rays = camera.rays(pixels) @ camera.rotation.T
-    u, v = rays[..., 0] / rays[..., 2], rays[..., 1] / rays[..., 2]
-    rotation = camera.rotation
-    rows = np.stack([rotation[0] - u[..., None] * rotation[2], rotation[1] - v[..., None] * rotation[2]], axis=2)
+    uv = rays[..., :2] / rays[..., 2:]
+    rows = camera.rotation[:2] - uv[..., None] * camera.rotation[2]
     right = rows @ camera.position_m
-    rows = rows.copy()
-    rows[..., 2] *= SHARES[None, :, None]
-    information = np.einsum("npei,npej,np->nij", rows, rows, weight)
-    return information, np.einsum("npei,npe,np->ni", rows, right, weight)
+    rows[..., 2] *= shares[:, None]
+    return np.concatenate([rows, right[..., None]], -1)
+
+
+def _weighted(equations: np.ndarray, sigma_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Normal equations: information (N, 3, 3) and vector (N, 3)."""
+    scaled = (equations / sigma_m[..., None, None]).reshape(len(equations), -1, 4)
+    normal = scaled.transpose(0, 2, 1) @ scaled
+    return normal[:, :3, :3], normal[:, :3, 3]
 
 
 def _slant(camera: Camera, people: Detections, poles: np.ndarray, rows: np.ndarray, pixels: np.ndarray) -> None:
