@@ -15,6 +15,7 @@ from panda3d import core
 from pipeline.errors import WalkoutError
 
 _MODULES = {"gl": ("p3headlessgl", None), "software": ("p3tinydisplay", "TinyOffscreenGraphicsPipe")}
+_HOST_SIZE = 64, 64
 _INSTALL = "install a GL driver (Debian: apt install libegl1 libgl1-mesa-dri) or set WALKOUT_RENDERER=software"
 
 
@@ -50,9 +51,12 @@ def open_target(kind: str, width: int, height: int) -> core.GraphicsOutput | Non
     wanted = core.FrameBufferProperties()
     wanted.set_rgba_bits(8, 8, 8, 8)
     wanted.set_depth_bits(24)
-    return engine().make_output(
-        pipe, f"walkout-{kind}", 0, wanted, core.WindowProperties.size(width, height), core.GraphicsPipe.BF_refuse_window
-    )
+    size, flags = core.WindowProperties.size(width, height), core.GraphicsPipe.BF_refuse_window
+    # All targets share the first one's context, and with it what was uploaded.
+    host = open_target(kind, *_HOST_SIZE) if (width, height) != _HOST_SIZE else None
+    if host is None:
+        return engine().make_output(pipe, f"walkout-{kind}", 0, wanted, size, flags)
+    return engine().make_output(pipe, f"walkout-{kind}-{width}x{height}", 0, wanted, size, flags, host.get_gsg())
 
 
 def choose_kind(threads: int) -> str:
@@ -63,6 +67,8 @@ def choose_kind(threads: int) -> str:
     # Mesa's 0 is the calling thread alone: for one thread cheaper than handing over to one.
     os.environ.setdefault("LP_NUM_THREADS", str(threads) if threads > 1 else "0")
     for kind in [forced] if forced else list(_MODULES):
-        if open_target(kind, 64, 64) is not None:
+        host = open_target(kind, *_HOST_SIZE)
+        if host is not None:
+            host.set_active(False)
             return kind
     raise RendererError(f"cannot draw off screen ({forced or 'neither EGL nor the software renderer works'}): {_INSTALL}")

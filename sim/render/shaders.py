@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The one small shader: Brown-Conrady projection in the vertices, lamps, and what stands still in front of movers."""
+"""The one small shader: Brown-Conrady projection in the vertices, lamps, and what stands still in front of movers.
+
+`camera_inputs`, `light_inputs` and `set_window` give it what it needs to know.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 from panda3d import core
 
+from calibration.camera import Camera
+from sim.render.mesh import Light
+from sim.render.rects import Rect
+from sim.render.shading import lamp_scale
+
+NEAR_M, FAR_M = 0.1, 60.0
+INVERSE_SCALE = 65535 * NEAR_M
+"""16 bits of one over the distance: 1.4 mm at 3 m."""
 MAX_LAMPS = 24
 
 # Mirrored lamps, spread the more the duller the surface.
@@ -57,9 +69,6 @@ void main() {
   vec2 pixel = vec2(intrinsics.x * d.x + radial.w * d.y + intrinsics.z, intrinsics.y * d.y + intrinsics.w);
   vec2 ndc = 2.0 * (pixel + 0.5 - window.xy) / window.zw - 1.0;
   float n = near_far.x, f = near_far.y, z = c.z;
-#ifdef MOVER
-  z -= 0.015;                // soles touch the floor, hands touch shelves
-#endif
   // A corner that cannot be drawn goes so far before the near plane that clipping leaves nothing of its triangles; a
   // `discard` would cost the early depth test.
   gl_Position = outside
@@ -89,7 +98,7 @@ void main() {
 
 _FRAGMENT = """#version 150
 uniform sampler2D p3d_Texture0;
-uniform sampler2D behind;    // depth of what stands still
+uniform sampler2D behind;    // one over the distance of what stands still
 uniform vec4 tint;
 uniform float id;
 in vec4 shaded;
@@ -102,7 +111,9 @@ in float sheen;
 out vec4 result;
 void main() {
 #ifdef MOVER
-  if (gl_FragCoord.z > texelFetch(behind, ivec2(gl_FragCoord.xy * tint.w), 0).r) discard;
+  // One over the distance is exact on either side; 15 mm to the good, since soles touch the floor and hands shelves.
+  float w = gl_FragCoord.w;
+  if (w + 0.015 * w * w < NEAREST * texelFetch(behind, ivec2(gl_FragCoord.xy * tint.w), 0).r) discard;
 #endif
 #ifdef IDS
   result = vec4(id, 0.0, 0.0, 1.0);
@@ -126,6 +137,47 @@ def shader(*defines: str) -> core.Shader:
     head = "#version 150\n" + "".join(f"#define {d}\n" for d in defines)
     sources = []
     for source in (_VERTEX, _FRAGMENT):
-        source = source.replace("SHINE", _SHINE).replace("LAMPS", str(MAX_LAMPS))
+        source = source.replace("SHINE", _SHINE).replace("LAMPS", str(MAX_LAMPS)).replace("NEAREST", f"{1 / NEAR_M:.1f}")
         sources.append(source.replace("#version 150\n", head))
     return core.Shader.make(core.Shader.SL_GLSL, vertex=sources[0], fragment=sources[1])
+
+
+def camera_inputs(camera: Camera) -> dict:
+    k1, k2, p1, p2, k3 = map(float, camera.distortion)
+    m = camera.matrix
+    view = np.eye(4)
+    view[:3, :3], view[:3, 3] = camera.rotation, camera.translation
+    return {
+        "view": core.LMatrix4f(*map(float, view.T.ravel())),  # Panda3D's matrices act on row vectors
+        "eye": core.LVecBase3f(*map(float, camera.position_m)),
+        "intrinsics": (float(m[0, 0]), float(m[1, 1]), float(m[0, 2]), float(m[1, 2])),
+        "radial": (k1, k2, k3, float(m[0, 1])),
+        "tangential": core.LVecBase3f(p1, p2, min(camera.valid_radius**2, 1e4)),
+        "near_far": core.LVecBase2f(NEAR_M, FAR_M),
+    }
+
+
+def light_inputs(light: Light) -> dict:
+    lamps = np.asarray(light.lamps_m, np.float32).reshape(-1, 3)
+    if len(lamps) > MAX_LAMPS:
+        lamps = lamps[np.linspace(0, len(lamps) - 1, MAX_LAMPS).round().astype(int)]
+    array = core.PTA_LVecBase3f([core.LVecBase3f(*map(float, p)) for p in lamps])
+    for _ in range(MAX_LAMPS - len(lamps)):
+        array.push_back(core.LVecBase3f(0, 0, 0))
+    direct = light.direct * lamp_scale(lamps)
+    return {
+        "light": (light.ambient, direct, float(len(lamps)), 0.0),
+        "lamps": array,
+        "tint": (*light.tint[::-1], 1.0),
+    }
+
+
+def set_inputs(root: core.NodePath, inputs: dict) -> None:
+    for name, value in inputs.items():
+        root.set_shader_input(name, value)
+
+
+def set_window(root: core.NodePath, rect: Rect) -> None:
+    """Which part of the camera's picture fills what is drawn on."""
+    left, top, right, bottom = rect
+    root.set_shader_input("window", (left, top, right - left, bottom - top))

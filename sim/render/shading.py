@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.render.mesh import Light, Mesh
+from sim.render.mesh import Light
 
 
 def lamp_sum(points_m: np.ndarray, normals: np.ndarray, lamps_m: np.ndarray) -> np.ndarray:
@@ -25,9 +25,9 @@ def lamp_scale(lamps_m: np.ndarray) -> float:
     return float(1 / mean) if mean > 0 else 0.0
 
 
-def vertex_light(mesh: Mesh, light: Light) -> np.ndarray:
-    """Light that falls on each vertex, float (V,), 1 = what a white floor needs to be white."""
+def vertex_light(points_m: np.ndarray, normals: np.ndarray, light: Light) -> np.ndarray:
+    """Light that falls on surfaces at points (V, 3), float (V,); 1 = what a white floor needs to be white."""
     lamps = np.asarray(light.lamps_m, float).reshape(-1, 3)
-    direct = light.direct * lamp_scale(lamps) * lamp_sum(mesh.vertices_m, mesh.normals, lamps)
-    return light.ambient * (0.8 + 0.2 * mesh.normals[:, 2]) + direct
+    direct = light.direct * lamp_scale(lamps) * lamp_sum(points_m, normals, lamps)
+    return light.ambient * (0.8 + 0.2 * normals[:, 2]) + direct
 

@@ -8,7 +8,7 @@ distortion is a remapping of that picture. It is slow and leaves shadows out; wh
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -63,13 +63,14 @@ class _Pinhole:
 class SoftwareRenderer:
     def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
         self._pinholes = {c.camera_id: _Pinhole.of(c) for c in cameras}
+        self._eyes_m = np.array([c.position_m for c in cameras])
         self._target: Target = shared_target(
             "software", *(max(p.size[axis] for p in self._pinholes.values()) for axis in (0, 1))
         )
         self.set_static(scene)
 
     def set_static(self, scene: Scene) -> None:
-        self._scene = scene
+        self._scene, self._meshes = scene, {}
         self._sky = OpenSky(scene.static)
         self._atlas = colour_texture(scene.atlas)
         self._root, self._ids_root = core.NodePath("static"), core.NodePath("ids")
@@ -77,41 +78,53 @@ class SoftwareRenderer:
             root.set_bin("unsorted", 0)  # else the order, and with it a pixel, hangs on where objects lie in memory
         self._root.set_texture(self._atlas)
         self._keyed: dict[Hashable, list[core.NodePath]] = {}
-        eyes_m = np.array([p.camera.position_m for p in self._pinholes.values()])
         for mesh in scene.static:
-            self._add(tessellated(mesh, eyes_m, share=0.3, least_m=0.3))
+            self._add(mesh)
         for key, mesh in scene.keyed.items():
             self.replace_static(key, mesh)
 
     def replace_static(self, key: Hashable, mesh: Mesh | None) -> None:
         for node in self._keyed.pop(key, []):
             node.remove_node()
+        self._meshes.pop(key, None)
         if mesh is not None:
+            self._meshes[key] = mesh
             self._keyed[key] = self._add(mesh)
 
     def _add(self, mesh: Mesh) -> list[core.NodePath]:
-        lit = self._lit(mesh)
-        lit = replace(lit, colours=lit.colours * np.sqrt(self._sky.at(mesh.vertices_m))[:, None])
-        black = replace(mesh, colours=np.zeros_like(mesh.colours))
-        return [self._root.attach_new_node(_flat(lit)), self._ids_root.attach_new_node(_flat(black))]
+        # Light varies within a wall; bending edges is not needed here.
+        rows, faces = tessellated(interleaved(mesh), mesh.faces, self._eyes_m, share=0.3, glossy_share=0.3, least_m=0.3)
+        black = rows.copy()
+        black[:, 6:9] = 0
+        self._light_up(rows, self._sky.at(rows[:, :3]))
+        roots = (self._root, rows), (self._ids_root, black)
+        return [root.attach_new_node(geom_node(r, faces, static=False)) for root, r in roots]
 
-    def _lit(self, mesh: Mesh) -> Mesh:
-        light = np.sqrt(vertex_light(mesh, self._scene.light))[:, None] * np.sqrt(self._scene.light.tint)
-        return replace(mesh, colours=np.clip(mesh.colours * light, 0, 1).astype(np.float32))
+    def _light_up(self, rows: np.ndarray, sky: np.ndarray | float = 1.0) -> None:
+        light = np.sqrt(vertex_light(rows[:, :3], rows[:, 3:6], self._scene.light) * sky)
+        rows[:, 6:9] = np.clip(rows[:, 6:9] * light[:, None] * np.sqrt(self._scene.light.tint), 0, 1)
 
     def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
-        return self._seen(self._pinholes[camera_id], self._root, [_flat(self._lit(m)) for m in movers], cv2.INTER_LINEAR, 1)
+        nodes = []
+        for mesh in movers:
+            rows = interleaved(mesh)
+            self._light_up(rows)
+            nodes.append(geom_node(rows, mesh.faces, static=False))
+        return self._seen(self._pinholes[camera_id], self._root, nodes, cv2.INTER_LINEAR, 1)
 
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
-        flat = [
-            _flat(replace(m, colours=np.full_like(m.colours, (i + 1) / 255), uv=None)) for i, m in enumerate(movers)
-        ]
-        return self._seen(self._pinholes[camera_id], self._ids_root, flat, cv2.INTER_NEAREST, scale)[..., 2].copy()
+        nodes = []
+        for i, mesh in enumerate(movers):
+            rows = interleaved(mesh)
+            rows[:, 6:9], rows[:, 10:12] = (i + 1) / 255, 0
+            nodes.append(geom_node(rows, mesh.faces, static=False))
+        return self._seen(self._pinholes[camera_id], self._ids_root, nodes, cv2.INTER_NEAREST, scale)[..., 2].copy()
 
     def depth_m(self, camera_id: str) -> np.ndarray:
         pinhole = self._pinholes[camera_id]
-        meshes = [*self._scene.static, *self._scene.keyed.values()]
-        near = _inverse_depth(pinhole, [tessellated(m, pinhole.camera.position_m[None]) for m in meshes])
+        near = np.full(pinhole.size[::-1], 1 / FAR_M, np.float32)
+        for mesh in (*self._scene.static, *self._meshes.values()):
+            _paint_nearness(near, pinhole, *tessellated(interleaved(mesh), mesh.faces, pinhole.camera.position_m[None]))
         return 1 / cv2.remap(near, pinhole.maps, None, cv2.INTER_NEAREST, borderValue=1 / FAR_M)
 
     def _seen(
@@ -125,31 +138,23 @@ class SoftwareRenderer:
         return cv2.remap(np.ascontiguousarray(picture[..., :3]), maps, None, how, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _flat(mesh: Mesh) -> core.GeomNode:
-    return geom_node(interleaved(mesh), mesh.faces, static=False)
-
-
-def _inverse_depth(pinhole: _Pinhole, meshes: Sequence[Mesh]) -> np.ndarray:
-    """float32 (h, w): one over the distance of what the pinhole sees, triangle by triangle; it is linear on each."""
-    width, height = pinhole.size
-    out = np.full((height, width), 1 / FAR_M, np.float32)
-    for mesh in meshes:
-        points = (mesh.vertices_m - pinhole.camera.position_m) @ pinhole.camera.rotation.T
-        away = np.maximum(points[:, 2], 1e-6)
-        pixels = points[:, :2] / away[:, None] * pinhole.focal_px + (np.array(pinhole.size) - 1) / 2
-        a, b, c = pixels[mesh.faces].transpose(1, 0, 2)
-        area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-        low = np.ceil(np.minimum(np.minimum(a, b), c).clip(0, None)).astype(int)
-        high = np.floor(np.maximum(np.maximum(a, b), c)).clip(None, np.array(pinhole.size) - 1).astype(int)
-        # Pixels run downwards, so that what faces the camera has a negative area.
-        drawn = (area < -1e-9) & (points[:, 2][mesh.faces] > 0.05).all(axis=1) & (low <= high).all(axis=1)
-        for t in np.flatnonzero(drawn):
-            (x0, y0), (x1, y1) = low[t], high[t]
-            x, y = np.arange(x0, x1 + 1), np.arange(y0, y1 + 1)[:, None]
-            u = ((c[t, 0] - b[t, 0]) * (y - b[t, 1]) - (c[t, 1] - b[t, 1]) * (x - b[t, 0])) / area[t]
-            v = ((a[t, 0] - c[t, 0]) * (y - c[t, 1]) - (a[t, 1] - c[t, 1]) * (x - c[t, 0])) / area[t]
-            near = 1 / away[mesh.faces[t]]
-            value = np.where((u >= 0) & (v >= 0) & (u + v <= 1), u * near[0] + v * near[1] + (1 - u - v) * near[2], 0)
-            part = out[y0 : y1 + 1, x0 : x1 + 1]
-            np.maximum(part, value, out=part)
-    return out
+def _paint_nearness(out: np.ndarray, pinhole: _Pinhole, rows: np.ndarray, faces: np.ndarray) -> None:
+    """One over the distance of triangles into float32 (h, w), in place, where they are nearest; it is linear on each."""
+    points = (rows[:, :3] - pinhole.camera.position_m) @ pinhole.camera.rotation.T
+    away = np.maximum(points[:, 2], 1e-6)
+    pixels = points[:, :2] / away[:, None] * pinhole.focal_px + (np.array(pinhole.size) - 1) / 2
+    a, b, c = pixels[faces].transpose(1, 0, 2)
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    low = np.ceil(np.minimum(np.minimum(a, b), c).clip(0, None)).astype(int)
+    high = np.floor(np.maximum(np.maximum(a, b), c)).clip(None, np.array(pinhole.size) - 1).astype(int)
+    # Pixels run downwards, so that what faces the camera has a negative area.
+    drawn = (area < -1e-9) & (points[:, 2][faces] > 0.05).all(axis=1) & (low <= high).all(axis=1)
+    for t in np.flatnonzero(drawn):
+        (x0, y0), (x1, y1) = low[t], high[t]
+        x, y = np.arange(x0, x1 + 1), np.arange(y0, y1 + 1)[:, None]
+        u = ((c[t, 0] - b[t, 0]) * (y - b[t, 1]) - (c[t, 1] - b[t, 1]) * (x - b[t, 0])) / area[t]
+        v = ((a[t, 0] - c[t, 0]) * (y - c[t, 1]) - (a[t, 1] - c[t, 1]) * (x - c[t, 0])) / area[t]
+        near = 1 / away[faces[t]]
+        value = np.where((u >= 0) & (v >= 0) & (u + v <= 1), u * near[0] + v * near[1] + (1 - u - v) * near[2], 0)
+        part = out[y0 : y1 + 1, x0 : x1 + 1]
+        np.maximum(part, value, out=part)

@@ -9,9 +9,7 @@ import numpy as np
 from panda3d import core
 
 from sim.render.context import RendererError, engine, open_target
-
-Rect = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels, right and bottom exclusive; of a picture whose row 0 is on top."""
+from sim.render.rects import Rect
 
 
 class Target:

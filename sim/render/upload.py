@@ -89,12 +89,12 @@ def colour_texture(bgr: np.ndarray) -> core.Texture:
     return texture
 
 
-def depth_texture(depth: np.ndarray) -> core.Texture:
-    """A one-channel float texture of float32 (H, W), row 0 at the bottom, read without filtering."""
-    height, width = depth.shape
-    texture = core.Texture("depth")
-    texture.setup_2d_texture(width, height, core.Texture.T_float, core.Texture.F_r32)
-    texture.set_ram_image(np.ascontiguousarray(depth, np.float32))
+def depth_texture(nearness: np.ndarray) -> core.Texture:
+    """A one-channel texture of uint16 (H, W), row 0 at the bottom, read without filtering."""
+    height, width = nearness.shape
+    texture = core.Texture("nearness")
+    texture.setup_2d_texture(width, height, core.Texture.T_unsigned_short, core.Texture.F_r16)
+    texture.set_ram_image(np.ascontiguousarray(nearness))
     texture.set_minfilter(core.Texture.FT_nearest)
     texture.set_magfilter(core.Texture.FT_nearest)
     return texture
