@@ -113,3 +113,17 @@ class ShelfSettings:
     grasp_s: float = 0.3
     """... if it stayed so long."""
     blind_pick_probability: float = 0.6
+
+    # --- pictures of hands -----------------------------------------------------------------------------------
+    hand_near_m: float = 0.8
+    """Hands are pictured this far before a face."""
+    hand_pictures_s: float = 4.0
+    hand_every_s: float = 0.2
+    hand_around_s: float = 1.2
+    """How long before and after a reach a hand is looked at."""
+    hand_pictures: int = 6
+    """At most so many before, and so many after."""
+    hand_cameras: int = 2
+    max_hand_records: int = 24
+    doubt: float = 0.97
+    """A kind or product less sure than this is looked up in the hand as well."""

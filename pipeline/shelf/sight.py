@@ -10,10 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from models.crops import CropWindow, cut, window_at
+from pipeline.shelf.handpics import HandPicture
 from pipeline.shelf.views import FRONT_INSET_M, SlotView
 
 _DEPTH_STEP_M = 0.01
 _MIN_FIT_IOU = 0.45
+_HELD_WITHIN_M = 0.04
+"""A held item's box lies about the palm; the palm is known to a few centimetres."""
 
 
 class Products(Protocol):
@@ -104,20 +107,18 @@ class InHand:
     class_scores: np.ndarray
 
 
-def hand_crop(image: np.ndarray, palm_px: np.ndarray) -> np.ndarray:
-    """The picture around a palm as the network takes it."""
-    return cut(image, window_at(palm_px))
-
-
-def in_hand(network: Network, crops: Sequence[np.ndarray], reach_px: Sequence[float], classes: int) -> list[InHand]:
-    """What each hand crop shows within `reach_px` (crop pixels) of its middle, where the palm is."""
+def in_hand(network: Network, pictures: Sequence[HandPicture], classes: int) -> list[InHand]:
+    """What each picture of a hand shows at the palm."""
+    whole = [CropWindow(0, 0, p.crop.shape[0]) for p in pictures]
+    found = network.infer([cut(p.crop, w) for p, w in zip(pictures, whole, strict=True)])
     out = []
-    for products, reach in zip(network.infer(crops), reach_px, strict=True):
+    for picture, window, products in zip(pictures, whole, found, strict=True):
         best = InHand(0.0, np.zeros(classes))
-        for box, score, scores in zip(products.xyxy_px, products.score, products.class_scores, strict=True):
-            middle = np.array(crops[0].shape[1::-1]) / 2
-            outside = np.maximum(np.maximum(box[:2] - middle, middle - box[2:]), 0)
-            near = float(np.exp(-0.5 * (np.linalg.norm(outside) / reach) ** 2))
+        for box, score, scores in zip(
+            window.to_frame(products.xyxy_px), products.score, products.class_scores, strict=True
+        ):
+            outside = np.maximum(np.maximum(box[:2] - picture.palm_px, picture.palm_px - box[2:]), 0)
+            near = float(np.exp(-0.5 * (np.linalg.norm(outside) / (_HELD_WITHIN_M * picture.px_per_m)) ** 2))
             if score * near > best.score:
                 best = InHand(float(score * near), scores.astype(float) * near)
         out.append(best)

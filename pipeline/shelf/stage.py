@@ -21,15 +21,17 @@ from pipeline.messages import CameraTracks, Candidate, EvidenceRef, FloorTrack, 
 from pipeline.shelf.attribute import Attribution, Touch
 from pipeline.shelf.change import SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
+from pipeline.shelf.handpics import HandPictures
 from pipeline.shelf.hands import SIDES, HandTracker
 from pipeline.shelf.identify import CameraClue, Identifier, Verdict, fresh_places
 from pipeline.shelf.reach import ReachDetector
 from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
-from pipeline.shelf.sight import Front, Network, fronts
+from pipeline.shelf.sight import Front, InHand, Network, fronts, in_hand
 from pipeline.shelf.views import people_boxes, slot_views
 
 NO_CAMERA = "no camera sees the products"
+NOT_SEEN_AGAIN = "the shelf was not seen again after the reach"
 
 
 class Perceived(Protocol):
@@ -60,6 +62,7 @@ class ShelfStage:
         self._episodes = Episodes(self._views, self._watch, s)
         self._hands = HandTracker(layout.camera_by_id, s)
         self._reaches = ReachDetector(layout, s)
+        self._hand_pictures = HandPictures(layout, s)
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
@@ -81,8 +84,9 @@ class ShelfStage:
         for track in tracks:
             self._seen_ns[track.track_id] = now_ns
             self._who.add_place(track)
-            unseen += self._follow_hands(track, perceived.camera_tracks)
+            unseen += self._follow_hands(track, perceived)
         unseen += self._drop_lost(now_ns)
+        self._hand_pictures.collect(now_ns)
         self._look(frames, perceived.camera_tracks)
         busy = {slot for reach in self._reaches.current() for slot, chance in reach.slots if chance > 0.1}
         return unseen + self._decide(self._episodes.ready(now_ns, busy))
@@ -101,12 +105,15 @@ class ShelfStage:
         }  # fmt: skip
         self._hurry(touched)
         events += self._decide(self._episodes.take(touched))
+        events += self._unseen_after(track_id)
         self._hands.forget(track_id)
+        self._hand_pictures.forget(track_id)
         return events
 
     # --- hands ---
 
-    def _follow_hands(self, track: FloorTrack, cameras: Mapping[str, CameraTracks]) -> list[ShelfEvent]:
+    def _follow_hands(self, track: FloorTrack, perceived: Perceived) -> list[ShelfEvent]:
+        cameras = perceived.camera_tracks
         keypoints = {
             camera_id: cameras[camera_id].detections.keypoints_px[row]
             for camera_id, row in track.sources.items()
@@ -115,6 +122,8 @@ class ShelfStage:
         hands = self._hands.update(track.track_id, track.at_ns, track.floor_xy_m, keypoints)
         events = []
         for side in SIDES:
+            if side in hands:
+                self._hand_pictures.see(track.track_id, side, hands[side], perceived.frame_set, keypoints)
             for reach in self._reaches.update(track.track_id, side, track.at_ns, hands.get(side)):
                 events += self._ended(reach)
         return events
@@ -128,6 +137,7 @@ class ShelfStage:
             if now_ns - seen_ns > self._settings.person_memory_s * 1e9:
                 self._who.forget(track_id)
                 self._hands.forget(track_id)
+                self._hand_pictures.forget(track_id)
                 self._held.pop(track_id, None)
                 del self._seen_ns[track_id]
         return events
@@ -135,6 +145,7 @@ class ShelfStage:
     def _ended(self, reach: Reach) -> list[ShelfEvent]:
         """Keep a reach for the changes to come; where nobody sees the products it is all there will be."""
         self._who.add_reach(reach)
+        self._hand_pictures.keep(reach)
         total = sum(p for _, p in reach.slots)
         blind = sum(p for slot, p in reach.slots if not self._views[slot])
         if total <= 0 or blind < 0.5 * total or not self._is_deep(reach):
@@ -188,10 +199,13 @@ class ShelfStage:
         clues = self._clues(episode)
         planned = self._standing.get(episode.slot_id)
         likely = [r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]]
-        verdict = self._identifier.decide(
+        known = (
             clues, planned, self._pitch_m(episode.slot_id), self._places.get(episode.slot_id, fresh_places()),
             self._held.get(person.track_id, {}), len(likely),
         )  # fmt: skip
+        verdict = self._identifier.decide(*known)
+        if min(verdict.kind_probability, verdict.products[0][1]) < s.doubt and len(likely) == 1:
+            verdict = self._identifier.decide(*known, *self._in_hand(likely[0]))
         if verdict.pick + verdict.put_back < s.min_event_probability:
             return []
         events = self._events(episode, touches, verdict, likely)
@@ -218,6 +232,14 @@ class ShelfStage:
             )
             for i, c in enumerate(changes)
         ]  # fmt: skip
+
+    def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
+        """What the hand seemed to hold before and after a reach."""
+        if self._network is None:
+            return [], []
+        record = self._hand_pictures.of(reach)
+        seen = in_hand(self._network, [*record.before, *record.after], len(self._catalogue.gtins))
+        return seen[: len(record.before)], seen[len(record.before) :]
 
     def _remember(self, track_id: str, slot_id: str, verdict: Verdict) -> None:
         """What the person holds now, and where the slot's row begins."""
@@ -293,8 +315,26 @@ class ShelfStage:
             reason="; ".join(reasons),
         )  # fmt: skip
 
-    def _blind_event(self, reach: Reach) -> ShelfEvent:
-        """A reach into a face whose products no camera sees: where, when and who; what is for a person to say."""
+    def _unseen_after(self, track_id: str) -> list[ShelfEvent]:
+        """Deep reaches of somebody who leaves into slots that no camera has seen clear since."""
+        events = []
+        for reach in self._who.reaches(track_id):
+            if self._who.is_used(reach) or not reach.slots or not self._is_deep(reach):
+                continue
+            seen = sum(
+                p for slot, p in reach.slots
+                if any(self._watch.seen_ns(v) > reach.t1_ns for v in self._views[slot])
+            )  # fmt: skip
+            if seen < 0.5 * sum(p for _, p in reach.slots):
+                verdict = self._identifier.decide(
+                    (), self._standing.get(reach.slots[0][0]), 0.1, fresh_places(), self._held.get(track_id, {}), 1,
+                    *self._in_hand(reach),
+                )  # fmt: skip
+                events.append(self._blind_event(reach, NOT_SEEN_AGAIN, verdict.kind))
+        return events
+
+    def _blind_event(self, reach: Reach, reason: str = NO_CAMERA, kind: str = "pick") -> ShelfEvent:
+        """A reach into slots whose products no camera sees: where, when and who; what is for a person to say."""
         s = self._settings
         self._who.use(reach, 1)
         by_gtin: dict[str, float] = {}
@@ -307,10 +347,10 @@ class ShelfStage:
             products = [(gtin, 1 / len(self._catalogue.gtins)) for gtin in self._catalogue.gtins[: s.max_candidates]]
         cameras = [c for c, camera in self._layout.camera_by_id.items() if camera.in_view(reach.path_m).any()]
         return ShelfEvent(
-            event_id=event_id(self._layout.store_id, reach.gondola_id, "pick", reach.track_id, reach.t0_ns, 0),
+            event_id=event_id(self._layout.store_id, reach.gondola_id, kind, reach.track_id, reach.t0_ns, 0),
             store_id=self._layout.store_id,
             at_ns=deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id]),
-            kind="pick",
+            kind=kind,
             kind_probability=s.blind_pick_probability,
             persons=(Candidate(value=reach.track_id, probability=1.0),),
             products=tuple(Candidate(value=g, probability=min(p, 1.0)) for g, p in products),
@@ -322,7 +362,7 @@ class ShelfStage:
             evidence=tuple(
                 EvidenceRef(camera_id=c, t0_ns=reach.t0_ns, t1_ns=reach.t1_ns) for c in sorted(cameras)
             ),
-            reason=NO_CAMERA,
+            reason=reason,
         )  # fmt: skip
 
 
