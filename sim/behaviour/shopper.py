@@ -340,7 +340,7 @@ class Shopper(Walker):
 
     def _reach_out(self, gondola: Gondola, side: int, pace: float) -> Ticks:
         """Lead the palm out of the shelf to before the chest."""
-        seconds = float(self.rng.uniform(0.5, 0.7)) / pace
+        seconds = float(self.rng.uniform(0.65, 0.9)) / pace
         lifted = self._before_m + [0.0, 0.0, 0.03]
         vias = [Via(lifted, 0.0, 0.6 * seconds), Via(self._show_point(side), 0.45 * seconds, seconds, "body")]
         self.body.move_hand(side, vias, 1.0)

@@ -88,7 +88,8 @@ def palm_twist(
 ) -> np.ndarray:
     """How far (B, 2) to turn the hand about the forearm so that the palm faces ``wanted_out``, within anatomy."""
     angle = signed_angle(turn(lower, palm_rest_out), wanted_out, unit(axis))
-    return np.clip(angle, np.radians(-100), np.radians(100))
+    # Falls back to nothing where the palm would have to face the other way: clipped, it would flip there.
+    return np.interp(np.degrees(angle), [-180, -110, 110, 180], np.radians([0, -110, 110, 0]))
 
 
 def finger_curl(grip: np.ndarray) -> np.ndarray:

@@ -254,7 +254,7 @@ def _arms(rig, who, do, stride, turned, place) -> None:
     # On the way to a target the palm passes in front of the body, not through it.
     arc = 4 * w * (1 - w) * 0.06 * upright[:, None, :, 0]
     palm = palm + (target - palm) * w + arc
-    pole, out = pole + (reach_pole - pole) * w, out + (grasp - out) * w
+    pole = pole + (reach_pole - pole) * w
 
     elbow, palm, hinge = arms.solve(shoulder, palm, pole, upper, lower)
     rest = np.stack([heads[:, rig.upper1], heads[:, rig.lower1], who.palm_m], 2)
@@ -264,6 +264,9 @@ def _arms(rig, who, do, stride, turned, place) -> None:
     place[:, rig.lower1] = elbow
     turned[:, rig.lower1] = r_lower
     axis = unit(palm - elbow)
+    # A grasping palm faces across the forearm; a fixed direction would flip it where the forearm points that way.
+    across = _SIGNS[:, None] * np.cross(axis, [0.0, 0.0, 1.0])
+    out = out + (across + 0.3 * grasp - out) * w
     twist = arms.palm_twist(r_lower, who.palm_frames[..., 2], axis, out)
     half, whole = (from_rotvec(axis * (twist * share)[..., None]) @ r_lower for share in (0.55, 1.0))
     # Bones of the forearm are off the axis a little; they turn about the axis, not about themselves.
