@@ -40,6 +40,15 @@ class _Part:
     meshes: dict[Hashable, Mesh] = field(default_factory=dict)
     node: core.NodePath | None = None
     box_m: np.ndarray | None = None
+    seen: dict[str, tuple[float, Rect | None]] = field(default_factory=dict)
+
+    def seen_by(self, camera: Camera) -> tuple[float, Rect | None]:
+        """How far away it reaches, and where in the picture it may be."""
+        found = self.seen.get(camera.camera_id)
+        if found is None:
+            away = float(np.linalg.norm(self.box_m - camera.position_m, axis=1).max())
+            found = self.seen[camera.camera_id] = away, bounds(camera, self.box_m, margin_px=2)
+        return found
 
 
 class Picture:
@@ -69,12 +78,8 @@ class Picture:
 
     def find_floor(self, rect: Rect) -> None:
         """Work out `floor_xy` anew in a part of the picture."""
-        width, height = self.camera.size_px
         if self._rays is None:
-            middle = (FLOOR_STEP - 1) / 2
-            x, y = np.meshgrid(np.arange(0, width, FLOOR_STEP) + middle, np.arange(0, height, FLOOR_STEP) + middle)
-            rays = self.camera.rays(np.stack([x, y], axis=-1))
-            self._rays = (rays / (rays @ self.camera.rotation[2])[..., None]).astype(np.float32)
+            self._rays = _floor_rays(self.camera, self.floor_xy.shape[:2])
         part = slice(rect[1] // FLOOR_STEP, -(-rect[3] // FLOOR_STEP)), slice(rect[0] // FLOOR_STEP, -(-rect[2] // FLOOR_STEP))
         near = self.nearness[:: -SUPER * FLOOR_STEP, :: SUPER * FLOOR_STEP][part]
         depth = np.float32(INVERSE_SCALE) / np.maximum(near, 1)
@@ -148,6 +153,7 @@ class Backdrop:
     def _upload(self, part: _Part, rows: np.ndarray, faces: np.ndarray) -> None:
         part.node = self._root.attach_new_node(geom_node(rows, faces, static=True))
         part.box_m = box_points(rows[:, :3])
+        part.seen = {}
 
     def picture(self, camera_id: str) -> Picture:
         """The background of a camera, brought up to date."""
@@ -184,14 +190,29 @@ class Backdrop:
     def _show_only(self, camera: Camera, rect: Rect) -> None:
         """Show the parts that may be seen in a rectangle; what is near goes first, so that less is painted over."""
         parts = [p for p in self._parts if p.node is not None]
-        away = [np.linalg.norm(p.box_m - camera.position_m, axis=1).max() for p in parts]
-        for rank, index in enumerate(np.argsort(away, kind="stable")):
-            seen = bounds(camera, parts[index].box_m, margin_px=2)
+        parts.sort(key=lambda part: part.seen_by(camera)[0])
+        for rank, part in enumerate(parts):
+            seen = part.seen_by(camera)[1]
             if seen is not None and overlap(seen, rect):
-                parts[index].node.show()
-                parts[index].node.set_bin("fixed", rank)
+                part.node.show()
+                part.node.set_bin("fixed", rank)
             else:
-                parts[index].node.hide()
+                part.node.hide()
+
+
+def _floor_rays(camera: Camera, shape: tuple[int, int], coarse: int = 8) -> np.ndarray:
+    """float32 (*shape, 3): directions, of length 1 along the optical axis, in every `FLOOR_STEP`th pixel.
+
+    They vary so smoothly that every eighth is worked out and the rest interpolated.
+    """
+    places = [
+        ((np.arange(-1, -(-count // coarse) + 1) + 0.5) * coarse - 0.5) * FLOOR_STEP + (FLOOR_STEP - 1) / 2
+        for count in (shape[1], shape[0])
+    ]
+    rays = camera.rays(np.stack(np.meshgrid(*places), axis=-1))
+    rays = (rays / (rays @ camera.rotation[2])[..., None]).astype(np.float32)
+    fine = cv2.resize(rays, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(fine[coarse:, coarse:][: shape[0], : shape[1]])
 
 
 def _nearness(window_depth: np.ndarray) -> np.ndarray:

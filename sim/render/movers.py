@@ -17,7 +17,7 @@ from sim.render.shaders import shader
 from sim.render.shadow import Shadow, cast_shadow
 from sim.render.upload import geom_node, interleaved
 
-_OUTLINE = 4000  # vertices that are looked at to find out where a mover is
+_OUTLINE = 2000  # vertices that are looked at to find out where a mover is
 _GAP_M = 0.025  # how far from them the other vertices may be
 _KEPT = 64
 

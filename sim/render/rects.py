@@ -11,6 +11,7 @@ Rect = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, right and bottom exclusive; of a picture whose row 0 is on top."""
 
 _NEAR_M = 0.1
+_FAR_PX = 1e6
 
 
 def box_points(points_m: np.ndarray) -> np.ndarray:
@@ -34,6 +35,7 @@ def bounds(camera: Camera, points_m: np.ndarray, margin_px: int, *, dense: bool 
         pixels = pixels[finite]
         if not len(pixels):
             return None
+    pixels = np.clip(pixels, -_FAR_PX, _FAR_PX)
     low = np.floor(pixels.min(axis=0)).astype(int) - margin_px
     high = np.ceil(pixels.max(axis=0)).astype(int) + margin_px + 1
     left, top = max(int(low[0]), 0), max(int(low[1]), 0)

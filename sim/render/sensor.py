@@ -59,7 +59,10 @@ class Sensor:
         self.settings = settings
         self._key = (seed, zlib.crc32(camera_id.encode()))
         width, height = size_px
-        self._shade = _vignette(width, height, settings.vignetting) if settings.vignetting > 0 else None
+        # Balance goes with the vignetting, so that one tone curve does for all channels.
+        self._balance = max(settings.white_balance)
+        plain = settings.vignetting == 0 and min(settings.white_balance) == self._balance
+        self._shade = None if plain else _shade(width, height, settings)
         self._grain = _noise_tiles(width, height, settings, self._key) if settings.noise > 0 else None
 
     def apply(self, picture: np.ndarray, frame_index: int, at_s: float) -> np.ndarray:
@@ -71,7 +74,7 @@ class Sensor:
             picture = cv2.multiply(picture, self._shade, scale=1 / 255)
         if s.saturation != 1:
             picture = cv2.transform(picture, _saturation(s.saturation))
-        gain = s.exposure * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
+        gain = self._balance * s.exposure * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
         picture = cv2.LUT(picture, _tone_curve(gain, s))
         if s.sharpen > 0:
             soft = cv2.blur(picture, (3, 3))
@@ -86,15 +89,11 @@ class Sensor:
 
 
 def _tone_curve(gain: float, s: SensorSettings) -> np.ndarray:
-    """uint8 (1, 256, 3). Grey levels are taken as gamma 2, so a gain on the light is its root on the levels."""
-    level = np.arange(256) / 255
-    curves = []
-    for balance in s.white_balance:
-        x = level * np.sqrt(max(gain * balance, 0.0))
-        x = np.where(x < 0.8, x, 0.8 + 0.2 * np.tanh((x - 0.8) / 0.2))  # highlights roll off
-        x = x + s.contrast * (x * x * (3 - 2 * x) - x)
-        curves.append(s.black_level + x * (255 - s.black_level))
-    return np.clip(np.round(np.stack(curves, axis=-1)), 0, 255).astype(np.uint8)[None]
+    """uint8 (256,). Grey levels are taken as gamma 2, so a gain on the light is its root on the levels."""
+    x = np.arange(256) / 255 * np.sqrt(max(gain, 0.0))
+    x = np.where(x < 0.8, x, 0.8 + 0.2 * np.tanh((x - 0.8) / 0.2))  # highlights roll off
+    x = x + s.contrast * (x * x * (3 - 2 * x) - x)
+    return np.clip(np.round(s.black_level + x * (255 - s.black_level)), 0, 255).astype(np.uint8)
 
 
 def _saturation(amount: float) -> np.ndarray:
@@ -102,11 +101,12 @@ def _saturation(amount: float) -> np.ndarray:
     return amount * np.eye(3) + (1 - amount) * np.tile(grey, (3, 1))
 
 
-def _vignette(width: int, height: int, loss: float) -> np.ndarray:
-    """uint8 (H, W, 3), 255 in the middle. The root, as levels are gamma 2."""
+def _shade(width: int, height: int, s: SensorSettings) -> np.ndarray:
+    """uint8 (H, W, 3): vignetting and white balance, at most 255. The root, as levels are gamma 2."""
     x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)
     r2 = (x[None] ** 2 + y[:, None] ** 2) / 2
-    return np.repeat(np.round(255 * np.sqrt(1 - loss * r2))[..., None], 3, axis=2).astype(np.uint8)
+    balance = np.array(s.white_balance) / max(s.white_balance)
+    return np.round(255 * np.sqrt((1 - s.vignetting * r2)[..., None] * balance)).astype(np.uint8)
 
 
 def _noise_tiles(width: int, height: int, s: SensorSettings, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
