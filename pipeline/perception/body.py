@@ -30,12 +30,14 @@ LOOSE_HEIGHT_SIGMA_M = 0.3
 # part: key points, share of stature, least confidence, horizontal spread (m) around the pelvis when both sides (or
 # enough of the head) are seen, and when only one is
 PARTS = (
-    ("head", (0, 1, 2, 3, 4), 0.925, 0.4, 0.15, 0.17),
-    ("shoulders", (5, 6), 0.81, 0.4, 0.10, 0.22),
+    ("head", (0, 1, 2, 3, 4), 0.925, 0.4, 0.18, 0.20),
+    ("shoulders", (5, 6), 0.81, 0.4, 0.13, 0.22),
     ("hips", (11, 12), 0.53, 0.4, 0.07, 0.13),
     ("knees", (13, 14), 0.285, 0.5, 0.12, 0.18),
     ("ankles", (15, 16), 0.045, 0.5, 0.10, 0.22),
 )
+POSTURE_SIGMA_M = 0.15
+"""Who leans or crouches is not above their feet: common to all parts, so it is added where people are told apart."""
 SHARES = np.array([p[2] for p in PARTS] + [1.0, 0.0])
 TOP, BOTTOM = len(PARTS), len(PARTS) + 1
 BOX_SIGMA_M = 0.12
@@ -52,8 +54,9 @@ class FloorPoints:
     """What one camera's detections say about where people stand.
 
     `information`: float64 (N, 3, 3), `vector`: float64 (N, 3), about theta = (x, y, h) without any prior.
-    `theta`: float64 (N, 3) and `covariance`: float64 (N, 3, 3) with a loose prior on the height. `floor_sigma_m`:
-    float64 (N,), the larger spread on the floor. `usable`: bool (N,), False where the detection says nothing.
+    `theta`: float64 (N, 3) and `covariance`: float64 (N, 3, 3) with a loose prior on the height and room for posture.
+    `floor_sigma_m`: float64 (N,), the larger spread on the floor. `usable`: bool (N,), False where the detection says
+    nothing.
     """
 
     information: np.ndarray
@@ -93,6 +96,7 @@ def floor_points(camera: Camera, people: Detections) -> FloorPoints:
             _slant(camera, people, poles, boxes_only, pixels)
             equations[boxes_only, TOP:] = _equations(camera, pixels[boxes_only, TOP:], SHARES[TOP:])
             _distrust_hidden_feet(information, vector, boxes_only & (step == 1), sigma_m)
+    covariance = covariance + np.diag([POSTURE_SIGMA_M**2, POSTURE_SIGMA_M**2, 0])
     return FloorPoints(information, vector, theta, covariance, np.isfinite(sigma_m).any(1))
 
 

@@ -33,6 +33,8 @@ class FloorSettings:
     least_score: float = 0.1
     gate_d2: float = 20.0
     weak_gate_d2: float = 9.0
+    weak_s: float = 2.0
+    """Weak detections are believed so long after a sure one: a coat on a hook is a weak person for ever."""
     same_track_bonus: float = 4.0
     """Taken off (or added to) the cost when the camera's own tracker says the same person (or another)."""
     camera_memory_s: float = 2.0
@@ -49,12 +51,12 @@ class FloorSettings:
     confirm_hits_elsewhere: int = 15
     confirm_hits_beside: int = 6
     """For somebody who appears within `beside_m` of somebody known: both must be seen at once by some camera."""
-    beside_m: float = 0.6
+    beside_m: float = 0.8
     distinct_iou: float = 0.6
     candidate_patience_s: float = 0.5
     reattach_speed_m_s: float = 1.8
     reattach_least_unseen_s: float = 0.4
-    gone_s: float = 1.0
+    gone_s: float = 0.7
     """Unseen for so long at a place where people leave: gone."""
     coast_s: float = 60.0
     support: float = 0.5
@@ -76,9 +78,12 @@ class _Person:
     filter: FloorFilter
     born_ns: int
     seen_ns: int
+    sure_ns: int
+    """Last seen by a sure detection."""
     at_gate: bool
     track_id: str = ""
     hits: int = 0
+    """Windows with a sure detection."""
     views: int = 0
     """Detections so far, over all cameras ..."""
     expected: int = 0
@@ -172,11 +177,12 @@ class FloorTracker:
         s = self._settings
         score = view.tracks.detections.score
         camera_id = view.tracks.camera_id
-        for rows, gate in (
-            (np.flatnonzero(free & (score >= s.sure_score)), s.gate_d2),
-            (np.flatnonzero(free & (score < s.sure_score)), s.weak_gate_d2),
+        fresh_ns = self._now_ns - round(s.weak_s * NS)
+        for rows, gate, since_ns in (
+            (np.flatnonzero(free & (score >= s.sure_score)), s.gate_d2, 0),
+            (np.flatnonzero(free & (score < s.sure_score)), s.weak_gate_d2, fresh_ns),
         ):
-            waiting = [p for p in people if camera_id not in p.sources]
+            waiting = [p for p in people if camera_id not in p.sources and p.sure_ns >= since_ns]
             if not waiting or not len(rows):
                 continue
             points = view.points
@@ -191,6 +197,8 @@ class FloorTracker:
                 row = int(rows[k])
                 waiting[i].filter.update(points.information[row], points.vector[row], d2[i, k], view.offset_s)
                 waiting[i].sources[camera_id] = row
+                if since_ns == 0:
+                    waiting[i].sure_ns = self._now_ns
                 free[row] = False
                 track = int(view.tracks.track_id[row])
                 if track >= 0:
@@ -215,7 +223,7 @@ class FloorTracker:
             expected = {c for c in looking if seeing[c][k]} | person.sources.keys()
             if person.sources:
                 person.seen_ns = self._now_ns
-                person.hits += 1
+                person.hits += person.sure_ns == self._now_ns
                 person.views += len(person.sources)
                 person.expected += len(expected)
                 person.overlooked = person.unseen = 0
@@ -242,11 +250,18 @@ class FloorTracker:
             points = view.points
             person = _Person(
                 FloorFilter(points.theta[row], points.covariance[row], s.motion),
-                self._now_ns, self._now_ns, at_gate=False, hits=1, sources={view.tracks.camera_id: int(row)},
-            )  # fmt: skip
+                born_ns=self._now_ns,
+                seen_ns=self._now_ns,
+                sure_ns=self._now_ns,
+                at_gate=False,
+                hits=1,
+                sources={view.tracks.camera_id: int(row)},
+            )
             mine[row] = False
             for other in views:
                 self._join(person, other, free[other.tracks.camera_id])
+            if not self._zones.on_floor(person.xy_m[None])[0]:
+                continue
             person.at_gate = bool(self._zones.near_gate(person.xy_m[None])[0])
             born.append(person)
         return born
@@ -318,7 +333,7 @@ class FloorTracker:
     def _take_over(self, lost: _Person, found: _Person) -> None:
         found.filter.stature_m = lost.filter.stature_m
         lost.filter = found.filter
-        lost.seen_ns, lost.sources = found.seen_ns, found.sources
+        lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
         lost.hits += found.hits
         lost.views += found.views
         for key, (person, when_ns) in list(self._memory.items()):

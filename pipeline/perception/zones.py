@@ -28,6 +28,9 @@ class Zones:
         self._inside = unary_union([layout.floor.buffer(margin_m), self._gates])
         self._lines = [(np.mean(g.line_m, axis=0), _unit(g.inward)) for g in layout.gates]
         self._near = near
+        solid = unary_union([g.footprint for g in layout.gondolas])
+        self._standing = unary_union([layout.floor, self._gates]).difference(solid)
+        shapely.prepare(self._standing)
         self._cameras = layout.camera_by_id
         self._gondolas = layout.gondolas
         shapely.prepare(self._inside)
@@ -37,6 +40,10 @@ class Zones:
     def outside_m(self, xy_m: np.ndarray) -> np.ndarray:
         """Metres (N,) beyond the shop's floor, its margin and the gates; 0 inside."""
         return shapely.distance(shapely.points(xy_m), self._inside)
+
+    def on_floor(self, xy_m: np.ndarray) -> np.ndarray:
+        """bool (N,): where one can stand, the gates' surroundings included."""
+        return shapely.contains_xy(self._standing, xy_m[:, 0], xy_m[:, 1])
 
     def near_gate(self, xy_m: np.ndarray) -> np.ndarray:
         """bool (N,)"""
