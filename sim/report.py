@@ -12,6 +12,9 @@ from calibration.catalogue import Catalogue
 from sim.score import Counts, Score
 
 
+COLUMNS = ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "people found")
+
+
 def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
     """Every receipt line beside the truth, then the figures."""
     table = Table(title=f"Receipts beside the truth: {score.recording_id}", title_justify="left")
@@ -32,14 +35,17 @@ def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
             table.add_row(visit.shopper_id, "(nothing)", "0", "0", "0", verdict)
         table.add_section()
     console.print(table)
-    console.print(figures_table([score]))
+    figures = Table(title="Figures", title_justify="left", show_header=False)
+    for name, cell in zip(COLUMNS, _cells([score]), strict=True):
+        figures.add_row(name, cell)
+    console.print(figures)
 
 
 def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
     """One row a recording and, for several, one for all."""
     table = Table(title=title, title_justify="left")
     table.add_column("recording")
-    for column in ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "found"):
+    for column in COLUMNS:
         table.add_column(column, justify="right")
     for score in scores:
         table.add_row(score.recording_id, *_cells([score]))

@@ -123,14 +123,15 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     truth_events = _read_lines(recording / "truth" / "events.jsonl")
     truth_xy = _read_positions(recording / "truth" / "people.csv", "person")
     track_xy = _read_positions(run / "tracks.csv", "track")
-    at_run_times = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy), layout)
+    everybody = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy))
+    inside, track_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
     return Score(
         recording_id=manifest["recording_id"],
         visits=visits,
         receipts_without_visit=without,
         picks=_score_events(truth_events, found, "pick"),
         put_backs=_score_events(truth_events, found, "put_back"),
-        tracking=score_tracks(at_run_times, track_xy, gate_m),
+        tracking=score_tracks(inside, track_xy, gate_m),
         detection_recall=_detection_recall(recording, run),
     )
 
@@ -178,8 +179,8 @@ def _score_events(truth: Iterable[dict], found: Iterable[dict], kind: str) -> Co
     return Counts(right, len(seen) - right, len(true) - right)
 
 
-def truth_at(truth: Positions, instants: Iterable[int], layout: StoreLayout) -> Positions:
-    """Where the people inside the shop are at the given instants, interpolated between the truth's rows."""
+def truth_at(truth: Positions, instants: Iterable[int]) -> Positions:
+    """Where everybody is at the given instants, interpolated between the truth's rows."""
     series: dict[str, list[tuple[int, float, float]]] = {}
     for at_ns, (names, xy) in truth.items():
         for name, (x, y) in zip(names, xy, strict=True):
@@ -191,11 +192,36 @@ def truth_at(truth: Positions, instants: Iterable[int], layout: StoreLayout) -> 
         times = table[:, 0].astype(np.int64)
         x = np.interp(instants, times, table[:, 1].astype(float))
         y = np.interp(instants, times, table[:, 2].astype(float))
-        inside = (instants >= times[0]) & (instants <= times[-1]) & contains_xy(layout.floor, x, y)
-        for t, px, py in zip(instants[inside], x[inside], y[inside], strict=True):
+        there = (instants >= times[0]) & (instants <= times[-1])
+        for t, px, py in zip(instants[there], x[there], y[there], strict=True):
             here[int(t)][0].append(name)
             here[int(t)][1].append((px, py))
     return {t: (names, np.reshape(np.array(xy, float), (-1, 2))) for t, (names, xy) in here.items()}
+
+
+def inside_the_shop(
+    truth: Positions, tracks: Positions, layout: StoreLayout, gate_m: float
+) -> tuple[Positions, Positions]:
+    """Leave out who is not on the shop's floor, and the tracks that follow them.
+
+    People in front of the door may be tracked or not: neither is a mistake. As with the distractors of the MOT
+    benchmarks, tracks that match somebody outside at an instant are not counted at that instant.
+    """
+    kept_truth, kept_tracks = {}, {}
+    for instant in set(truth) | set(tracks):
+        names, xy = truth.get(instant, ([], np.zeros((0, 2))))
+        track_names, track_xy = tracks.get(instant, ([], np.zeros((0, 2))))
+        indoors = contains_xy(layout.floor, xy[:, 0], xy[:, 1]) if len(xy) else np.zeros(0, bool)
+        ignored = np.zeros(len(track_xy), bool)
+        if len(xy) and len(track_xy):
+            distance = np.linalg.norm(xy[:, None] - track_xy[None], axis=-1)
+            rows, columns = linear_sum_assignment(np.where(distance <= gate_m, distance, 1e3))
+            for row, column in zip(rows, columns, strict=True):
+                ignored[column] = distance[row, column] <= gate_m and not indoors[row]
+        kept_truth[instant] = ([n for n, keep in zip(names, indoors, strict=True) if keep], xy[indoors])
+        left = ~ignored
+        kept_tracks[instant] = ([n for n, keep in zip(track_names, left, strict=True) if keep], track_xy[left])
+    return kept_truth, kept_tracks
 
 
 def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5, iou: float = 0.5) -> float | None:

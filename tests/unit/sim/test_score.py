@@ -164,6 +164,11 @@ def test_people_outside_the_shop_are_not_missed(tmp_path):
     tracks = [(t, "t1", x, y) for t, _, x, y in inside]
     floor = score_run(rec, write_run(tmp_path / "run", [], [], tracks)).tracking
     assert (floor.mota, floor.misses) == (1, 0)
+    # Following them further is no mistake either, but a track of nobody is one.
+    further = tracks + [(t, "t1", x, y) for t, _, x, y in outside]
+    nobody = [(t, "t2", 4.0, 4.0) for t, *_ in outside[:5]]
+    floor = score_run(rec, write_run(tmp_path / "run2", [], [], further + nobody)).tracking
+    assert (floor.misses, floor.false_positives) == (0, 5)
 
 
 def test_detection_recall_counts_visible_people_in_the_pictures_looked_at(tmp_path):
