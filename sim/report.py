@@ -11,7 +11,6 @@ from rich.table import Table
 from calibration.catalogue import Catalogue
 from sim.score import Counts, Score
 
-
 COLUMNS = ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "people found")
 
 

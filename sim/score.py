@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from shapely import contains_xy
 
 from calibration.layout import StoreLayout, load_layout
@@ -202,25 +203,21 @@ def truth_at(truth: Positions, instants: Iterable[int]) -> Positions:
 def inside_the_shop(
     truth: Positions, tracks: Positions, layout: StoreLayout, gate_m: float
 ) -> tuple[Positions, Positions]:
-    """Leave out who is not on the shop's floor, and the tracks that follow them.
+    """Leave out who is not on the shop's floor, and the tracks out there.
 
-    People in front of the door may be tracked or not: neither is a mistake. As with the distractors of the MOT
-    benchmarks, tracks that match somebody outside at an instant are not counted at that instant.
+    People in front of the door may be followed or not: neither is a mistake. A track outside counts only while it may
+    belong to somebody inside, that is within the gate.
     """
     kept_truth, kept_tracks = {}, {}
+    nobody = ([], np.zeros((0, 2)))
     for instant in set(truth) | set(tracks):
-        names, xy = truth.get(instant, ([], np.zeros((0, 2))))
-        track_names, track_xy = tracks.get(instant, ([], np.zeros((0, 2))))
-        indoors = contains_xy(layout.floor, xy[:, 0], xy[:, 1]) if len(xy) else np.zeros(0, bool)
-        ignored = np.zeros(len(track_xy), bool)
-        if len(xy) and len(track_xy):
-            distance = np.linalg.norm(xy[:, None] - track_xy[None], axis=-1)
-            rows, columns = linear_sum_assignment(np.where(distance <= gate_m, distance, 1e3))
-            for row, column in zip(rows, columns, strict=True):
-                ignored[column] = distance[row, column] <= gate_m and not indoors[row]
+        names, xy = truth.get(instant, nobody)
+        track_names, track_xy = tracks.get(instant, nobody)
+        indoors = contains_xy(layout.floor, xy[:, 0], xy[:, 1])
+        near = (cdist(track_xy, xy[indoors]) <= gate_m).any(axis=1)
+        counted = near | contains_xy(layout.floor, track_xy[:, 0], track_xy[:, 1])
         kept_truth[instant] = ([n for n, keep in zip(names, indoors, strict=True) if keep], xy[indoors])
-        left = ~ignored
-        kept_tracks[instant] = ([n for n, keep in zip(track_names, left, strict=True) if keep], track_xy[left])
+        kept_tracks[instant] = ([n for n, keep in zip(track_names, counted, strict=True) if keep], track_xy[counted])
     return kept_truth, kept_tracks
 
 

@@ -166,7 +166,7 @@ def test_people_outside_the_shop_are_not_missed(tmp_path):
     assert (floor.mota, floor.misses) == (1, 0)
     # Following them further is no mistake either, but a track of nobody is one.
     further = tracks + [(t, "t1", x, y) for t, _, x, y in outside]
-    nobody = [(t, "t2", 4.0, 4.0) for t, *_ in outside[:5]]
+    nobody = [(t, "t2", 4.0, 4.0) for t, *_ in outside[:5]]  # inside, where nobody is
     floor = score_run(rec, write_run(tmp_path / "run2", [], [], further + nobody)).tracking
     assert (floor.misses, floor.false_positives) == (0, 5)
 
