@@ -103,8 +103,9 @@ def _coefficients(shape: BodyShape, height: float, detail: str) -> np.ndarray:
         _hats(0.5, np.linspace(0, 1, 3)),  # cup size
         _hats(0.5, np.linspace(0, 1, 3)),  # firmness
     ]
-    mask = body_assets(detail).mask
-    return np.prod(np.concatenate(variations) * mask + (1 - mask), axis=1).astype(np.float32)
+    assets = body_assets(detail)
+    products = np.prod(np.concatenate(variations) * assets.mask + (1 - assets.mask), axis=1)
+    return (products @ assets.projection).astype(np.float32)
 
 
 def _hats(value: float, anchors: np.ndarray) -> np.ndarray:
