@@ -34,6 +34,7 @@ from pipeline.gate.taps import GateFile, RecordedTaps, Taps
 from pipeline.messages import SCHEMA_VERSION, CameraTracks, Event, FloorTrack, FrameSet, ShelfEvent, VisitClosed
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, RunFolder
+from pipeline.run_pictures import RunPictures
 from pipeline.settings import StoreSettings, load_settings
 
 LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
@@ -56,14 +57,6 @@ class ShelfStage(Protocol):
     def update(self, perceived: Perceived) -> list[ShelfEvent]: ...
 
     def flush(self, track_id: str | None = None) -> list[ShelfEvent]: ...
-
-
-class Pictures(Protocol):
-    """Draws a run; see `pipeline.draw`."""
-
-    def add(self, perceived: Perceived, events: Sequence[Event]) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -312,7 +305,7 @@ class _Loop:
     """One window after the other through all stages."""
 
     def __init__(
-        self, shop: Shop, stages: Stages, folder: RunFolder, journal: _Journal, pictures: Pictures,
+        self, shop: Shop, stages: Stages, folder: RunFolder, journal: _Journal, pictures: RunPictures,
         cameras: _CameraReports, screen: _Screen | None,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
@@ -361,7 +354,7 @@ class _Loop:
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
-            self._pictures.add(perceived, events)
+            self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
         if self._screen is not None:
             self._screen.advance()
 
@@ -384,7 +377,7 @@ class _Loop:
             self._journal.append(events)
             self._journal.finish()
         with self._timed("pictures"):
-            self._pictures.close()
+            self._pictures.close(events)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -477,10 +470,17 @@ class _Screen:
 
 
 @contextmanager
-def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[Pictures]:
-    from pipeline.draw import RunPictures
-
-    yield RunPictures(shop.layout, folder.path / FLOOR_PLAN, folder.path / MOSAIC if video else None)
+def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[RunPictures]:
+    camera_ids = [spec.id for spec in shop.layout.cameras]
+    if shop.recording is not None:
+        camera_ids = [v.camera_id for v in shop.recording.videos]
+    mosaic = folder.path / MOSAIC if video else None
+    pictures = RunPictures(shop.layout, shop.catalogue, camera_ids, shop.name, folder.path / FLOOR_PLAN, mosaic)
+    try:
+        yield pictures
+    except BaseException:
+        pictures.abort()
+        raise
 
 
 def versions() -> dict[str, str]:

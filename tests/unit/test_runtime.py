@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The wiring of one shop, with scripted stages: what is written, twice the same, and what happens when it fails."""
+
+import contextlib
+import csv
+import dataclasses
+import errno
+import itertools
+import json
+import resource
+import signal
+
+import av
+import numpy as np
+import pytest
+
+from pipeline import run_files, runtime
+from pipeline.errors import CaptureError, LayoutError, OutputError, RecordingError, WalkoutError, WeightsError
+from tests.scripted_shop import ANNA, BEN, BREAD, COLA, START_NS, S, Visitor, stages, write_recording
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return write_recording(tmp_path_factory.mktemp("recording") / "tiny")
+
+
+def run(recording, out, make=None, **kwargs):
+    return runtime.run(recording, out, **({"video": False, "progress": False, "stages": make or stages()} | kwargs))
+
+
+def receipts(out):
+    return json.loads((out / "receipts.json").read_text())["receipts"]
+
+
+def items(receipt, status="billed"):
+    return {line["gtin"]: line["quantity"] for line in receipt["lines"] if line["status"] == status}
+
+
+@pytest.fixture(scope="module")
+def finished(recording, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    return out, run(recording, out, video=True, progress=True)
+
+
+def test_each_shopper_who_leaves_gets_a_receipt(finished):
+    out, summary = finished
+    anna, ben = receipts(out)
+    assert (anna["shopper_id"], items(anna), anna["total_minor"]) == ("anna", {BREAD: 1}, 101)
+    assert (ben["shopper_id"], items(ben), items(ben, "held")) == ("ben", {BREAD: 1}, {COLA: 1})
+    assert not anna["held_for_review"] and ben["held_for_review"]
+    assert abs(anna["left_at_ns"] - START_NS - ANNA.leaves_s * S) <= 0.2 * S
+    assert (summary.visits, summary.receipts, summary.held_for_review) == (2, 2, 1)
+
+
+def test_events_and_tracks_are_written(finished):
+    out, _ = finished
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    kinds = [e["type"] for e in events]
+    assert {k: kinds.count(k) for k in set(kinds)} == {
+        "visit-opened": 2, "track-bound": 2, "shelf-event": 5, "visit-closed": 2,
+    }  # fmt: skip
+    closing = next(e for e in events if e["type"] == "visit-closed")
+    assert set(closing["event_ids"]) <= {e["event_id"] for e in events[: events.index(closing)]}
+    rows = list(csv.DictReader((out / "tracks.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["at_ns", "track", "x_m", "y_m"]
+    assert {r["track"] for r in rows} == {"t0", "t1"}
+    looked = np.load(out / "detections.npz")["cam1.looked_ns"]
+    assert len(looked) == 130
+
+
+def test_the_summary_says_what_ran_and_how_fast(finished):
+    out, summary = finished
+    written = json.loads((out / "run.json").read_text())
+    assert written == json.loads(json.dumps(dataclasses.asdict(summary)))
+    assert written["camera_frames"] == 130 and written["windows"] >= 130
+    assert written["cameras"]["cam1"] == {"frames": 130, "state": "ended", "reason": "end of cam1.mp4"}
+    assert written["weights"] == {"scripted": True}
+    assert written["footage_s"] == pytest.approx(13, abs=0.2)
+    assert written["camera_frames_per_s"] == pytest.approx(130 / written["wall_s"], rel=0.01)
+    assert sum(written["stages_s"].values()) <= written["wall_s"] * 1.01
+    assert "python" in written["versions"]
+
+
+def test_pictures_are_written(finished):
+    out, _ = finished
+    with av.open(str(out / "mosaic.mp4")) as film:
+        assert sum(1 for _ in film.decode(video=0)) >= 130
+    assert (out / "floorplan.png").read_bytes().startswith(b"\x89PNG")
+    assert not [p.name for p in out.iterdir() if ".part" in p.name or p.suffix == ".tmp"]
+
+
+def test_two_runs_are_the_same_bytes(finished, recording, tmp_path):
+    out, _ = finished
+    run(recording, tmp_path, video=True)
+    for name in ("receipts.json", "events.jsonl", "tracks.csv", "detections.npz", "floorplan.png", "mosaic.mp4"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes(), name
+
+
+def test_running_again_into_the_same_folder_starts_from_scratch(recording, tmp_path):
+    run(recording, tmp_path)
+    first = (tmp_path / "receipts.json").read_bytes()
+    run(recording, tmp_path)
+    assert (tmp_path / "receipts.json").read_bytes() == first
+
+
+def test_two_runs_on_one_log_do_not_see_each_other(recording, tmp_path):
+    url = f"sqlite:///{tmp_path}/shared.sqlite"
+    run(recording, tmp_path / "a", log_url=url)
+    run(recording, tmp_path / "b", log_url=url, make=stages(ANNA))
+    assert [r["shopper_id"] for r in receipts(tmp_path / "a")] == ["anna", "ben"]
+    assert [r["shopper_id"] for r in receipts(tmp_path / "b")] == ["anna"]
+
+
+def test_replay_of_the_same_says_so(finished, recording):
+    out, _ = finished
+    difference = runtime.replay(recording, out, stages=stages(), progress=False)
+    assert not difference
+    assert difference.text() == "No difference: receipts, events and tracks are the same."
+
+
+def test_replay_shows_what_differs(finished, recording, tmp_path):
+    out, _ = finished
+    changed = dataclasses.replace(ANNA, y_m=1.1, takes=ANNA.takes[:2])
+    late = Visitor("carl", 9.0, 0.2)
+    difference = runtime.replay(
+        recording, out, out_dir=tmp_path / "new", stages=stages(changed, BEN, late), progress=False
+    )
+    text = difference.text()
+    assert "anna" in text and "Cola, billed: 0 -> 1" in text
+    assert "ben" not in text
+    assert "- 1700000005.00 s put_back of 2000000000015 at g-0 by t0" in text
+    assert "t2: only now" in text and "0.100 m (t0" in text
+    assert (tmp_path / "new" / "receipts.json").exists()
+
+
+def test_replay_onto_the_run_itself_is_refused(finished, recording):
+    with pytest.raises(RecordingError, match="cannot overwrite"):
+        runtime.replay(recording, finished[0], out_dir=finished[0], stages=stages(), progress=False)
+
+
+def test_replay_against_something_else_is_one_line(recording, tmp_path):
+    with pytest.raises(RecordingError, match=r"is .* a run"):
+        runtime.replay(recording, tmp_path, stages=stages(), progress=False)
+
+
+def test_who_is_still_inside_gets_no_receipt(tmp_path):
+    recording = write_recording(tmp_path / "rec", visitors=(ANNA,), duration_s=6)
+    run(recording, tmp_path / "out", make=stages(ANNA))
+    assert receipts(tmp_path / "out") == []
+    assert "shelf-0-2" in (tmp_path / "out" / "events.jsonl").read_text()  # and nothing that was seen is lost
+
+
+def test_a_tailgaters_things_are_seen_and_billed_to_nobody(recording, tmp_path):
+    tailgater = Visitor("nobody", 5.5, 1.8, stay_s=3, takes=((2, "pick", COLA, 0.95),))
+    run(recording, tmp_path, make=stages(ANNA, BEN, tailgater))
+    assert [items(r).get(COLA, 0) for r in receipts(tmp_path)] == [0, 0]
+    assert "shelf-2-0" in (tmp_path / "events.jsonl").read_text()
+
+
+def test_store_settings_change_what_is_billed(tmp_path):
+    recording = write_recording(tmp_path / "rec")
+    (recording / "settings.yaml").write_text("billing:\n  product: 0.96\n")
+    run(recording, tmp_path / "out")
+    assert [items(r) for r in receipts(tmp_path / "out")] == [{}, {}]
+    (recording / "settings.yaml").write_text("billing:\n  product: 2\n")
+    with pytest.raises(LayoutError, match=r"settings.yaml: billing.*product"):
+        run(recording, tmp_path / "out")
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+def nothing_half_written(out):
+    for path in out.iterdir():
+        assert ".part" not in path.name and path.suffix != ".tmp", path.name
+    if (out / "receipts.json").exists():
+        receipts(out)
+    assert not (out / "run.json").exists()
+
+
+def fill_disk(monkeypatch, full):
+    """From the write on for which `full(path, number)` says so, every write of the run meets ENOSPC."""
+    real, count = run_files.writing, 0
+
+    @contextlib.contextmanager
+    def writing(path):
+        nonlocal count
+        count += 1
+        with real(path):
+            if full(path, count):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            yield
+
+    monkeypatch.setattr(run_files, "writing", writing)
+    return lambda: count
+
+
+@pytest.mark.parametrize("name", ["receipts.json", "events.jsonl", "tracks.csv", "detections.npz", "run.json"])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(recording, tmp_path, monkeypatch, name):
+    fill_disk(monkeypatch, lambda path, number: path.name == name)
+    with pytest.raises(OutputError, match=rf"{name}: cannot be written: No space left on device; free some space"):
+        run(recording, tmp_path)
+    nothing_half_written(tmp_path)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_at_any_moment_leaves_nothing_half_written(recording, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        writes = fill_disk(patch, lambda path, number: False)
+        run(recording, tmp_path / "undisturbed")
+        total = writes()
+    for number in [*range(1, 12), *range(total - 8, total + 1)]:
+        with monkeypatch.context() as patch:
+            fill_disk(patch, lambda path, n, first=number: n >= first)
+            with pytest.raises(OutputError) as error:
+                run(recording, tmp_path / "out", video=number % 2 == 0)
+        assert "\n" not in str(error.value)
+        if (tmp_path / "out").exists():
+            nothing_half_written(tmp_path / "out")
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 2_000, 20_000, 200_000])
+def test_files_that_may_not_grow_are_one_line(recording, tmp_path, limit_bytes):
+    """A real limit of the system: writes beyond it fail with EFBIG, in our files and in SQLite's alike."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        with pytest.raises(WalkoutError) as error:
+            run(recording, tmp_path / "out")
+    except pytest.fail.Exception:
+        assert limit_bytes == 200_000  # the largest files of this run fit
+        return
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert "\n" not in str(error.value)
+    nothing_half_written(tmp_path / "out")
+
+
+def test_a_failed_run_leaves_no_results_of_an_earlier_one(recording, tmp_path, monkeypatch):
+    run(recording, tmp_path)
+
+    def broken(*_args, **_kwargs):
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(run_files.RunFolder, "add_tracks", broken)
+    with pytest.raises(OutputError):
+        run(recording, tmp_path)
+    assert not (tmp_path / "receipts.json").exists() and not (tmp_path / "run.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(recording, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        run(recording, tmp_path / "file" / "out")
+
+
+def test_neither_recording_nor_store(tmp_path):
+    with pytest.raises(RecordingError, match="neither a recording"):
+        run(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_video_is_reported_and_the_run_goes_on(tmp_path):
+    recording = write_recording(tmp_path / "rec")
+    video = recording / "video" / "cam1.mp4"
+    frames_now = _reencode_shorter(video)
+    summary = run(recording, tmp_path / "out")
+    assert summary.cameras["cam1"]["state"] == "broken"
+    assert f"{frames_now} of 130 frames" in summary.cameras["cam1"]["reason"]
+    assert receipts(tmp_path / "out") == []
+
+
+def _reencode_shorter(path):
+    """Keep the first half of the packets: a recorder that was switched off."""
+    cut = path.with_suffix(".cut.mp4")
+    with av.open(str(path)) as source, av.open(str(cut), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in itertools.islice(source.demux(video=0), 60):
+            packet.stream = stream
+            out.mux(packet)
+    cut.replace(path)
+    return 60
+
+
+def test_a_video_that_is_no_video_is_one_line(tmp_path):
+    recording = write_recording(tmp_path / "rec")
+    (recording / "video" / "cam1.mp4").write_bytes(b"not a video" * 100)
+    with pytest.raises(CaptureError, match="cam1"):
+        run(recording, tmp_path / "out")
+    nothing_half_written(tmp_path / "out")
+
+
+def test_product_weights_for_another_catalogue_are_one_line(recording, monkeypatch):
+    class Network:
+        def __init__(self, weights):
+            self.weights = type("W", (), {"path": recording / "manifest.json"})
+            self.names = ("1", "2")
+
+    monkeypatch.setattr("models.backend.PoseNetwork", Network)
+    monkeypatch.setattr("models.backend.ProductNetwork", Network)
+    shop = runtime.Shop.open(recording)
+    with pytest.raises(WeightsError, match="2 classes are not the catalogue's 2 products"):
+        runtime.load_stages(shop, shop.settings)
