@@ -107,7 +107,7 @@ def contact_sheet(stage: Stage) -> np.ndarray:
         row = np.hstack([_fit(shown[c], _TILE) for c in ids])
         rows.append(_titled(row, f"{at_s:.1f} s"))
     sheet = np.vstack(rows)
-    plan = plan_of(stage, sheet.shape[1] // 2)
+    plan = plan_of(stage, min(960, sheet.shape[1]))
     sheet = np.vstack([sheet, np.full((plan.shape[0], sheet.shape[1], 3), 255, np.uint8)])
     sheet[-plan.shape[0] :, : plan.shape[1]] = plan
     return sheet

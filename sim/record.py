@@ -35,6 +35,7 @@ from sim.video import VideoWriter
 START_NS = 1_767_603_600 * 10**9
 """2026-01-05 09:00 UTC; fixed, so that the same seed gives the same recording."""
 _BATCH = 24
+_OLDEST_POSE_S = 0.35  # motion while the shutter is open is taken from the camera's frame before, unless it is older
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -193,7 +194,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
     cameras = {name: stage.layout.camera_by_id[name] for name in camera_ids}
     plans = {name: schedule(stage.scenario, stage.seed, specs[name], stage.play.duration_s) for name in camera_ids}
     sensors = {name: sensor(stage.scenario, stage.seed, specs[name]) for name in camera_ids}
-    renderer = stage.renderer(camera_ids)
+    renderer = stage.renderer()
     depths = {name: layout_depth_m(cameras[name], stage.layout) for name in camera_ids}
     writers = {
         name: VideoWriter(folder / "video" / f"{name}.mp4", specs[name].size_px, specs[name].fps) for name in camera_ids
@@ -202,6 +203,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
     people = {person: i for i, person in enumerate(stage.play.timeline.motions)}
     shots = sorted((at, name, k) for name, plan in plans.items() for k, at in enumerate(plan.at_s))
     changes = stage.play.timeline.shelf_changes()
+    past: dict[str, tuple[float, dict]] = {}  # of the same camera, whichever others share the process
     for start in range(0, len(shots), _BATCH):
         batch = shots[start : start + _BATCH]
         states = stage.play.timeline.states([at for at, _, _ in batch])
@@ -209,7 +211,9 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
             while changes and changes[0][0] <= at_s:
                 _, slot_id = changes.pop(0)
                 renderer.replace_static(slot_id, stage.slot_mesh(slot_id, at_s))
-            picture = renderer.draw(name, stage.movers(at_s, bodies))
+            before = past.get(name) if at_s - past.get(name, (-1.0,))[0] < _OLDEST_POSE_S else None
+            picture = renderer.draw(name, stage.movers(at_s, bodies, before, sensors[name].settings.shutter_s))
+            past[name] = at_s, bodies
             writers[name].write(sensors[name].apply(picture, k, at_s), plans[name].pts[k])
             if bodies:
                 boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name])

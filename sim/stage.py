@@ -84,15 +84,18 @@ class Stage:
     def _atlas(self):
         return shop_atlas(self.layout, self.store.catalogue, RoomStyle())
 
-    def renderer(self, cameras=None) -> Renderer:
-        """A renderer of the stocked shop for some of the cameras; the shelves are as they were at time zero."""
+    def renderer(self) -> Renderer:
+        """A renderer of the stocked shop; the shelves are as they were at time zero.
+
+        It knows all cameras of the store, whichever are drawn: how finely it cuts the scene up depends on them, and
+        pictures are to be the same however the cameras are shared out.
+        """
         scene = shop_scene(self.layout, self.store.catalogue, self.store.planogram, [], atlas=self._atlas)
         slots: dict[str, list[Mesh]] = {}
         for found in self.play.timeline.shelf_items(0.0):
             slots.setdefault(found[2], []).append(self._item_mesh(*found))
         scene = replace(scene, keyed={slot_id: merged(meshes) for slot_id, meshes in slots.items()})
-        chosen = [c for c in self.layout.camera_by_id.values() if cameras is None or c.camera_id in cameras]
-        return Renderer(scene, chosen)
+        return Renderer(scene, list(self.store.layout.camera_by_id.values()))
 
     def slot_mesh(self, slot_id: str, at_s: float) -> Mesh | None:
         """What stands still in a slot at an instant; None if it is empty."""
@@ -107,9 +110,24 @@ class Stage:
             self._products[gtin] = product_mesh(self.store.catalogue.by_gtin[gtin], self._atlas)
         return self._products[gtin]
 
-    def movers(self, at_s: float, bodies: Mapping[str, PosedBody]) -> list[Mesh]:
-        """Meshes of all bodies, in their order, then of the items in hands and arms."""
-        meshes = [Mesh(b.vertices_m, b.normals, b.colours, b.faces) for b in bodies.values()]
+    def movers(
+        self,
+        at_s: float,
+        bodies: Mapping[str, PosedBody],
+        before: tuple[float, Mapping[str, PosedBody]] | None = None,
+        shutter_s: float = 0.0,
+    ) -> list[Mesh]:
+        """Meshes of all bodies, in their order, then of the items in hands and arms.
+
+        `before`: an earlier time and the bodies then; what moved since is blurred as it is by a shutter open `shutter_s`.
+        """
+        meshes = []
+        for person, b in bodies.items():
+            was = before[1].get(person) if before is not None else None
+            swept = None
+            if was is not None and shutter_s > 0 and was.vertices_m.shape == b.vertices_m.shape:
+                swept = (b.vertices_m - was.vertices_m) * np.float32(shutter_s / (at_s - before[0]))
+            meshes.append(Mesh(b.vertices_m, b.normals, b.colours, b.faces, swept_m=swept))
         for _, gtin, pose in self.play.timeline.moving_items(at_s, bodies):
             meshes.append(self._product(gtin).moved(pose))
         return meshes

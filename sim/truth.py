@@ -171,19 +171,8 @@ def _box(pixels: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     return np.array([*np.maximum(low, 0), *np.minimum(high, np.array(size_px) - 1.0)])
 
 
-_areas: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-
-
 def _vertex_areas(body: PosedBody) -> np.ndarray:
-    """(V,): a third of the area of the triangles around each vertex; kept per face array, poses hardly change it."""
-    kept = _areas.get(id(body.faces))
-    if kept is None or kept[0] is not body.faces:
-        a, b, c = (body.vertices_m[body.faces[:, i]] for i in range(3))
-        area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-        total = np.zeros(len(body.vertices_m))
-        for i in range(3):
-            total += np.bincount(body.faces[:, i], area, len(total))
-        if len(_areas) > 256:
-            _areas.clear()
-        kept = _areas[id(body.faces)] = (body.faces, total)
-    return kept[1]
+    """(V,): a third of the area of the triangles around each vertex."""
+    a, b, c = (body.vertices_m[body.faces[:, i]] for i in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+    return np.bincount(body.faces.ravel(), np.repeat(area, 3), len(body.vertices_m))
