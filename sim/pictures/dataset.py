@@ -14,11 +14,10 @@ import numpy as np
 import yaml
 
 from pipeline.errors import OutputError
+from sim.pictures.labels import FLIP
 
 Kind = Literal["people", "products"]
 KINDS: tuple[Kind, ...] = ("people", "products")
-# Left and right change places in a mirrored picture.
-_FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 
 
 def make_dataset(
@@ -112,7 +111,7 @@ def iterate(kind: Kind, seed: int) -> Iterator[tuple[np.ndarray, list[str]]]:
 def _description(kind: Kind, out: Path) -> dict:
     base = {"path": str(out.resolve()), "train": "images/train", "val": "images/val"}
     if kind == "people":
-        return base | {"kpt_shape": [17, 3], "flip_idx": _FLIP, "names": {0: "person"}}
+        return base | {"kpt_shape": [17, 3], "flip_idx": FLIP, "names": {0: "person"}}
     from calibration.catalogue import load_catalogue
     from sim.pictures.shop import STORE
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from calibration.camera import Camera
 
+FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+"""Left and right change places in a mirrored picture."""
 _NEAR = 0.05
 """A hidden key point this near to what is seen of its person, as a share of the box's diagonal, can be guessed."""
 
