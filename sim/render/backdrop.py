@@ -19,7 +19,7 @@ from sim.render.ambient import OpenSky, crease_shade
 from sim.render.mesh import Mesh, Scene
 from sim.render.rects import Rect, bounds, box_points, disjoint, grown, overlap, scaled
 from sim.render.shaders import FAR_M, INVERSE_SCALE, NEAR_M, camera_inputs, light_inputs, set_inputs, set_window, shader
-from sim.render.target import shared_target
+from sim.render.target import target_for
 from sim.render.tessellate import split_by_place, tessellated
 from sim.render.upload import colour_texture, depth_texture, geom_node, interleaved
 
@@ -93,7 +93,6 @@ class Backdrop:
     def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
         self.pictures = {c.camera_id: Picture(c) for c in cameras}
         self._eyes_m = np.array([c.position_m for c in cameras], np.float32)
-        self.size = max(c.size_px[0] for c in cameras) * SUPER, max(c.size_px[1] for c in cameras) * SUPER
         self.set(scene)
 
     def set(self, scene: Scene) -> None:
@@ -172,10 +171,9 @@ class Backdrop:
         set_inputs(self._root, picture.inputs)
         set_window(self._root, rect)
         width, height = (right - left) * SUPER, (bottom - top) * SUPER
-        # Depth can only be read of a whole target, so a small part is drawn into a small one.
-        target = shared_target("gl", *(min(-(-v // 512) * 512, limit) for v, limit in zip((width, height), self.size, strict=True)))
-        (colour,) = target.draw([(self._root, (0, 0, width, height))], height, depth=True)
-        near = _nearness(target.take_depth()[:height, :width])
+        target = target_for("gl", width, height)
+        colour = target.draw(self._root, width, height, depth=True)
+        near = _nearness(target.take_depth(width, height))
         rows = slice((picture.camera.size_px[1] - bottom) * SUPER, (picture.camera.size_px[1] - top) * SUPER)
         picture.nearness[rows, left * SUPER : right * SUPER] = near
         shade = crease_shade(near[::-SUPER, ::SUPER].astype(np.float32) / INVERSE_SCALE)

@@ -17,11 +17,13 @@ from calibration.camera import Camera
 from sim.render.backdrop import FLOOR_STEP, SUPER, Backdrop, Picture
 from sim.render.mesh import Mesh, Scene
 from sim.render.movers import Mover, MoverCache, grouped
-from sim.render.rects import Rect, bounds, scaled
+from sim.render.rects import Rect, bounds
 from sim.render.shaders import set_inputs, set_window, shader
 from sim.render.shadow import Shadow
 from sim.render.smear import smeared
-from sim.render.target import shared_target
+from sim.render.target import target_for
+
+_LARGE_PX = 130_000
 
 
 class GlRenderer:
@@ -30,7 +32,6 @@ class GlRenderer:
     def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
         self._backdrop = Backdrop(scene, cameras)
         self._movers = MoverCache()
-        self._target = shared_target("gl", *self._backdrop.size)
 
     def set_static(self, scene: Scene) -> None:
         self._backdrop.set(scene)
@@ -46,33 +47,41 @@ class GlRenderer:
         for mover in present:
             if mover.shadow is not None:
                 _darken(picture, out, mover.shadow)
-        groups = grouped(present, picture.camera)
-        if not groups:
-            return out
-        jobs = [(self._scene_of(picture, group, rect), scaled(rect, SUPER)) for group, rect in groups]
-        layers = self._target.draw(jobs, picture.camera.size_px[1] * SUPER)
-        for (group, (left, top, right, bottom)), layer in zip(groups, layers, strict=True):
-            layer = cv2.resize(layer, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+        for group, rect in grouped(present, picture.camera):
+            left, top, right, bottom = rect
+            layer = self._layer(picture, group, rect)
             layer = _with_motion(picture.camera, group, (left, top), layer)
             _lay_over(out[top:bottom, left:right], layer)
         return out
 
+    def _layer(self, picture: Picture, group: list[Mover], rect: Rect) -> np.ndarray:
+        """uint8 (h, w, 4): premultiplied colour and coverage of movers in a part of the picture."""
+        left, top, right, bottom = rect
+        width, height = right - left, bottom - top
+        times = SUPER if width * height < _LARGE_PX else 1
+        root = self._scene_of(picture, group, rect, SUPER // times)
+        layer = target_for("gl", width * times, height * times).draw(root, width * times, height * times)
+        if times == 1:
+            # So near the camera a soft edge does instead of one of four samples.
+            return cv2.GaussianBlur(layer, (3, 3), 0.55)
+        return cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA)
+
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
         picture = self._backdrop.picture(camera_id)
         size = [-(-v // scale) for v in picture.camera.size_px]
-        root = self._scene_of(picture, [], (0, 0, size[0] * scale, size[1] * scale))
+        root = self._scene_of(picture, [], (0, 0, size[0] * scale, size[1] * scale), SUPER * scale)
         root.set_shader(shader("MOVER", "IDS"), 2)
-        root.set_shader_input("tint", (1.0, 1.0, 1.0, float(SUPER * scale)))
         for i, mesh in enumerate(movers):
             node = root.attach_new_node(self._movers.get(mesh, self._backdrop.light).node)
             node.set_shader_input("id", (i + 1) / 255.0)
-        (ids,) = self._target.draw([(root, (0, 0, *size))], size[1])
+        ids = target_for("gl", *size).draw(root, *size)
         return ids[..., 2].copy()
 
     def depth_m(self, camera_id: str) -> np.ndarray:
         return self._backdrop.picture(camera_id).depth_m()
 
-    def _scene_of(self, picture: Picture, group: list[Mover], rect: Rect) -> core.NodePath:
+    def _scene_of(self, picture: Picture, group: list[Mover], rect: Rect, step: int) -> core.NodePath:
+        """`step`: how many pixels of the stored nearness each drawn pixel spans."""
         root = core.NodePath("movers")
         set_inputs(root, self._backdrop.light_inputs)
         set_inputs(root, picture.inputs)
@@ -80,6 +89,8 @@ class GlRenderer:
         root.set_texture(self._backdrop.atlas)
         root.set_bin("unsorted", 0)  # else the order, and with it a pixel, hangs on where objects lie in memory
         root.set_shader_input("behind", picture.nearness_map)
+        below = picture.camera.size_px[1] - rect[3]
+        root.set_shader_input("place", (float(rect[0] * SUPER), float(below * SUPER), float(step)))
         for mover in group:
             root.attach_new_node(mover.node)
         return root
@@ -105,9 +116,9 @@ def _with_motion(camera: Camera, group: list[Mover], corner: tuple[int, int], la
     moving = [m for m in group if m.swept_m is not None]
     if not moving:
         return layer
-    # Whoever stands keeps what moves beside them from smearing them too.
-    points = np.concatenate([m.outline_m for m in group])
-    half = np.concatenate([np.zeros_like(m.outline_m) if m.swept_m is None else m.swept_m / 2 for m in group])
+    # What does not say how it moves, such as an item in a hand, moves like what is around it.
+    points = np.concatenate([m.outline_m for m in moving])
+    half = np.concatenate([m.swept_m for m in moving]) / 2
     way = camera.project(points + half) - camera.project(points - half)
     return smeared(layer, camera.project(points) - corner, way)
 

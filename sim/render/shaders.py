@@ -43,7 +43,7 @@ uniform vec4 radial;         // k1, k2, k3, skew
 uniform vec3 tangential;     // p1, p2, largest r^2 where the polynomial still grows
 uniform vec4 window;         // left, top, width, height of the drawn part of the picture, pixels
 uniform vec2 near_far;
-uniform vec4 tint;           // light's colour, blue green red; pixels of `behind` per drawn pixel
+uniform vec4 tint;           // light's colour, blue green red
 uniform vec4 light;          // ambient, direct (normalised), lamp count, unused
 uniform vec3 lamps[LAMPS];
 in vec4 p3d_Vertex;
@@ -99,6 +99,7 @@ void main() {
 _FRAGMENT = """#version 150
 uniform sampler2D p3d_Texture0;
 uniform sampler2D behind;    // one over the distance of what stands still
+uniform vec3 place;          // left and bottom of what is drawn in `behind`, and pixels of that per drawn pixel
 uniform vec4 tint;
 uniform float id;
 in vec4 shaded;
@@ -113,7 +114,7 @@ void main() {
 #ifdef MOVER
   // One over the distance is exact on either side; 15 mm to the good, since soles touch the floor and hands shelves.
   float w = gl_FragCoord.w;
-  if (w + 0.015 * w * w < NEAREST * texelFetch(behind, ivec2(gl_FragCoord.xy * tint.w), 0).r) discard;
+  if (w + 0.015 * w * w < NEAREST * texelFetch(behind, ivec2(gl_FragCoord.xy * place.z + place.xy), 0).r) discard;
 #endif
 #ifdef IDS
   result = vec4(id, 0.0, 0.0, 1.0);

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 _CELL_PX = 12
 _LEAST_PX, _MOST_PX = 0.8, 40.0
-_STEP_PX = 1.5
+_STEP_PX = 4.0
 
 
 def smeared(layer: np.ndarray, at_px: np.ndarray, way_px: np.ndarray) -> np.ndarray:
@@ -18,8 +20,8 @@ def smeared(layer: np.ndarray, at_px: np.ndarray, way_px: np.ndarray) -> np.ndar
     """
     usable = np.isfinite(at_px).all(axis=1) & np.isfinite(way_px).all(axis=1)
     at_px, way_px = at_px[usable], way_px[usable]
-    longest = float(np.hypot(*way_px.T).max(initial=0.0))
-    if longest < _LEAST_PX:
+    length = np.hypot(*way_px.T)
+    if not len(length) or length.max() < _LEAST_PX:
         return layer
     height, width = layer.shape[:2]
     columns, rows = -(-width // _CELL_PX), -(-height // _CELL_PX)
@@ -30,10 +32,16 @@ def smeared(layer: np.ndarray, at_px: np.ndarray, way_px: np.ndarray) -> np.ndar
     grid = cv2.GaussianBlur(np.stack(sums, axis=-1).reshape(rows, columns, 3).astype(np.float32), (0, 0), 0.8)
     flow = grid[..., :2] / np.maximum(grid[..., 2:], 1e-3)
     flow = cv2.resize(flow, (columns * _CELL_PX, rows * _CELL_PX), interpolation=cv2.INTER_LINEAR)[:height, :width]
-    here = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1)
-    taps = int(np.clip(np.ceil(min(longest, _MOST_PX) / _STEP_PX), 2, 8))
-    total = np.zeros(layer.shape, np.float32)
-    for share in (np.arange(taps) + 0.5) / taps - 0.5:
-        moved = cv2.remap(layer, here - np.float32(share) * flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        cv2.accumulate(moved, total)
-    return cv2.convertScaleAbs(total, alpha=1 / taps)
+    here = _positions(*(-(-v // 256) * 256 for v in (width, height)))[:height, :width]
+    taps = int(np.clip(np.ceil(np.percentile(length, 90) / _STEP_PX), 2, 6))
+    total: np.ndarray | None = None
+    for done, share in enumerate((np.arange(taps) + 0.5) / taps - 0.5):
+        there = cv2.scaleAdd(flow, -float(share), here)
+        moved = cv2.remap(layer, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        total = moved if total is None else cv2.addWeighted(total, done / (done + 1), moved, 1 / (done + 1), 0)
+    return total
+
+
+@lru_cache(maxsize=32)
+def _positions(width: int, height: int) -> np.ndarray:
+    return np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1)

@@ -18,7 +18,7 @@ from calibration.camera import Camera
 from sim.render.ambient import OpenSky
 from sim.render.mesh import Mesh, Scene
 from sim.render.shading import vertex_light
-from sim.render.target import Target, shared_target
+from sim.render.target import target_for
 from sim.render.tessellate import tessellated
 from sim.render.upload import colour_texture, geom_node, interleaved
 
@@ -64,9 +64,6 @@ class SoftwareRenderer:
     def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
         self._pinholes = {c.camera_id: _Pinhole.of(c) for c in cameras}
         self._eyes_m = np.array([c.position_m for c in cameras])
-        self._target: Target = shared_target(
-            "software", *(max(p.size[axis] for p in self._pinholes.values()) for axis in (0, 1))
-        )
         self.set_static(scene)
 
     def set_static(self, scene: Scene) -> None:
@@ -131,7 +128,7 @@ class SoftwareRenderer:
         self, pinhole: _Pinhole, root: core.NodePath, movers: list[core.GeomNode], how: int, scale: int
     ) -> np.ndarray:
         nodes = [root.attach_new_node(node) for node in movers]
-        (picture,) = self._target.draw([(root, (0, 0, *pinhole.size))], pinhole.size[1], eye=pinhole.eye)
+        picture = target_for("software", *pinhole.size).draw(root, *pinhole.size, eye=pinhole.eye)
         for node in nodes:
             node.remove_node()
         maps = np.ascontiguousarray(pinhole.maps[scale // 2 :: scale, scale // 2 :: scale])
