@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -31,9 +33,18 @@ from pipeline.errors import EventLogError, RecordingError, WeightsError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.gate import GateKeeper, GateUpdate
 from pipeline.gate.taps import GateFile, RecordedTaps, Taps
-from pipeline.messages import SCHEMA_VERSION, CameraTracks, Event, FloorTrack, FrameSet, ShelfEvent, VisitClosed
+from pipeline.messages import (
+    SCHEMA_VERSION,
+    CameraTracks,
+    Event,
+    FloorTrack,
+    FrameSet,
+    ReceiptIssued,
+    ShelfEvent,
+    VisitClosed,
+)
 from pipeline.run_diff import RunDifference, compare_runs
-from pipeline.run_files import FLOOR_PLAN, MOSAIC, RunFolder
+from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
 from pipeline.settings import StoreSettings, load_settings
 
@@ -192,10 +203,11 @@ def replay(
 ) -> RunDifference:
     """Run a recording again on this build, without video, and compare with an earlier run of it.
 
-    `out_dir` keeps the new run; without it, it is thrown away. The difference is false when there is none.
+    `out_dir` keeps the new run; without it, it is thrown away. Weights of the same names as then are used unless others
+    are given. The difference is false when there is none.
     """
-    import tempfile
-
+    then = _weights_of(Path(against))
+    person_weights, product_weights = person_weights or then["person"], product_weights or then["product"]
     with tempfile.TemporaryDirectory(prefix="walkout-replay-") as scratch:
         new = Path(out_dir) if out_dir is not None else Path(scratch)
         if new.resolve() == Path(against).resolve():
@@ -205,6 +217,19 @@ def replay(
             progress=progress, stages=stages,
         )  # fmt: skip
         return compare_runs(Path(against), new)
+
+
+def _weights_of(folder: Path) -> dict[str, str | None]:
+    """Names of the weights that an earlier run used; None where it does not say."""
+    try:
+        weights = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordingError(f"{folder / SUMMARY}: not readable ({error}); is {folder} a run?") from None
+    person, product = weights.get("person"), weights.get("product")
+    return {
+        "person": person and person["name"],
+        "product": product["name"] if product else NO_WEIGHTS if "product" in weights else None,
+    }
 
 
 def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
@@ -233,16 +258,18 @@ def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
 
 @dataclass
 class _Journal:
-    """The event log and the aggregator on it."""
+    """The event log and the aggregator on it. `live`: the state may hold receipts of earlier days, and they count."""
 
     log: EventLog
     aggregator: Aggregator
     folder: RunFolder
+    live: bool
     closings: list[VisitClosed] = field(default_factory=list)
-    _receipts: int = 0
+    _written: int = -1
     _stepped_s: float = 0.0
 
     def append(self, events: Sequence[Event]) -> None:
+        """Log the events, and now and then see what the aggregator has made of them."""
         if events:
             self.log.append(events)
             self.folder.add_events(events)
@@ -250,27 +277,28 @@ class _Journal:
         now_s = time.monotonic()
         if now_s - self._stepped_s >= _AGGREGATE_EVERY_S:
             self._stepped_s = now_s
-            while self.aggregator.step(timeout_s=0):
-                pass
-            self._write()
+            read = 0
+            while new := self.aggregator.step(timeout_s=0):
+                read += new
+            if read and self.closings:
+                self._write()
 
     def finish(self) -> None:
         """Every closing of this run becomes a receipt before this returns."""
         if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
             raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
-        self._write(always=True)
+        self._write()
 
-    def receipts(self) -> list:
-        """Of this run's visits: on a shared log there are others."""
+    def receipts(self) -> list[ReceiptIssued]:
+        """Of a recording, only its own visits': on a shared log there are others."""
         mine = {c.visit_id for c in self.closings}
-        return [r for r in self.aggregator.receipts() if r.visit_id in mine]
+        return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
 
-    def _write(self, always: bool = False) -> None:
-        if always or len(self.closings) > self._receipts:
-            receipts = self.receipts()
-            if always or len(receipts) > self._receipts:
-                self._receipts = len(receipts)
-                self.folder.write_receipts(receipts)
+    def _write(self) -> None:
+        receipts = self.receipts()
+        if len(receipts) != self._written:
+            self.folder.write_receipts(receipts)
+            self._written = len(receipts)
 
 
 @contextmanager
@@ -294,7 +322,7 @@ def _journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator
             start=None if live else log.ends(TOPICS),
         )
         try:
-            yield _Journal(log, aggregator, folder)
+            yield _Journal(log, aggregator, folder, live)
         finally:
             aggregator.close()
     finally:

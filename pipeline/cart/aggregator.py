@@ -62,6 +62,7 @@ _closings = Table(
     "closings", _metadata,
     Column("visit_id", String, primary_key=True),
     Column("settled", Boolean, nullable=False),
+    Index("closings_by_settled", "settled"),
 )  # fmt: skip
 _awaited = Table(  # what closings name and has not been read yet
     "awaited", _metadata,

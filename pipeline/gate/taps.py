@@ -67,7 +67,7 @@ class GateFile:
     def _take(self, line: bytes) -> None:
         try:
             tap = GateTap(**json.loads(line))
-            if tap.gate_id not in self._gates or not isinstance(tap.at_ns, int):
+            if tap.gate_id not in self._gates or type(tap.at_ns) is not int:
                 raise ValueError(f"gate {tap.gate_id!r} at {tap.at_ns!r}")
         except (ValueError, TypeError) as error:
             logger.warning("%s: not a gate tap, skipped: %s", self._path, error)

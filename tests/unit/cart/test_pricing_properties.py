@@ -3,7 +3,7 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cart.fold import CartState, fold
@@ -13,6 +13,7 @@ from pipeline.cart.rules import BillingRules
 from pipeline.messages import TrackBound
 from tests.unit.cart.events import BREAD, COLA, WATER, pick, put_back, small_catalogue, visit
 
+quick = settings(max_examples=60, deadline=None)
 CATALOGUE = small_catalogue()
 UNKNOWN = "4006381333931"
 probability = st.sampled_from([0.05, 0.3, 0.5, 0.69, 0.7, 0.95, 1.0])
@@ -50,6 +51,7 @@ def bill(events):
     return receipt_of(fold(CartState(), *events), "v1", CATALOGUE, BillingRules())
 
 
+@quick
 @given(visits())
 def test_totals_are_the_sum_of_the_billed_lines_and_taxes_add_up(events):
     receipt = bill(events)
@@ -64,6 +66,7 @@ def test_totals_are_the_sum_of_the_billed_lines_and_taxes_add_up(events):
         assert tax.net_minor >= 0 and tax.tax_minor >= 0
 
 
+@quick
 @given(visits())
 def test_held_means_a_line_or_a_note_says_why(events):
     receipt = bill(events)
@@ -73,6 +76,7 @@ def test_held_means_a_line_or_a_note_says_why(events):
     assert all(not line.reason for line in receipt.lines if line.status == "billed")
 
 
+@quick
 @given(visits(), st.randoms(use_true_random=False), st.integers(0, 10))
 def test_no_order_and_no_repetition_changes_a_bill(events, shuffle: random.Random, again):
     mixed = [*events, *(shuffle.choice(events) for _ in range(again))]
@@ -84,6 +88,7 @@ def test_no_order_and_no_repetition_changes_a_bill(events, shuffle: random.Rando
     assert receipt_of(one_by_one, "v1", CATALOGUE, BillingRules()) == bill(events)
 
 
+@quick
 @given(visits())
 def test_nobody_pays_for_more_than_was_taken(events):
     """Billed units of a product never exceed what the most generous reading of the picks gives."""

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MessageError, NewerSchemaError
@@ -96,12 +96,14 @@ def test_newer_schemas_are_refused_as_such(data):
         decode(data)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_a_message_error(data):
     with pytest.raises(MessageError):
         decode(data)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5), st.data()
 )
@@ -115,6 +117,7 @@ def test_any_damaged_field_is_an_event_or_a_message_error(value, data):
         assert "\n" not in str(error) and len(str(error)) < 500
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=50), st.none() | st.binary(max_size=10))
 def test_a_dead_letter_keeps_the_bytes(data, key):
     letter = DeadLetter.of("why", "walkout.visits", 0, 7, key, data)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A store with live cameras: taps as they are shown, receipts while it runs, an orderly end, going on afterwards."""
+
+import contextlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline import runtime
+from pipeline.messages import Frame, FrameSet
+from tests.scripted_shop import ANNA, BEN, START_NS, S, stages, write_recording
+
+WINDOW_NS = S // 10
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store's folder: what a recording has, without the recording."""
+    store = write_recording(tmp_path / "store")
+    for name in ("manifest.json", "gate.jsonl"):
+        (store / name).unlink()
+    shutil.rmtree(store / "video")
+    return store
+
+
+def cameras(store, monkeypatch, until_s, look=lambda at_s: None):
+    """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile."""
+
+    @contextlib.contextmanager
+    def capture(_layout, _on_status):
+        yield windows()
+
+    def windows():
+        waiting = [ANNA, BEN]
+        for k in range(round(until_s * 10)):
+            begin = START_NS + k * WINDOW_NS
+            for visitor in [v for v in waiting if START_NS + v.tap_s * S < begin + WINDOW_NS]:
+                waiting.remove(visitor)
+                tap = {"at_ns": START_NS + round(visitor.tap_s * S), "gate_id": "gate", "shopper_id": visitor.name}
+                with (store / "gate.jsonl").open("a") as file:
+                    file.write(json.dumps(tap) + "\n")
+            look(k / 10)
+            frame = Frame("cam1", begin + WINDOW_NS // 2, np.zeros((48, 64, 3), np.uint8))
+            yield FrameSet(k, begin, WINDOW_NS, {"cam1": frame})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtime, "capture_store", capture)
+
+
+def shoppers(out):
+    return [r["shopper_id"] for r in json.loads((out / "receipts.json").read_text())["receipts"]]
+
+
+def test_it_runs_until_it_is_interrupted_and_ends_in_order(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=13)
+    summary = runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert summary.live and summary.receipts == 2
+    assert shoppers(tmp_path / "out") == ["anna", "ben"]
+    assert not (tmp_path / "out" / "detections.npz").exists()  # would grow for ever
+
+
+def test_a_receipt_is_there_while_the_shop_is_still_open(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "_AGGREGATE_EVERY_S", 0.0)
+    seen = {}
+
+    def look(at_s):
+        path = tmp_path / "out" / "receipts.json"
+        seen[at_s] = shoppers(tmp_path / "out") if path.exists() else []
+
+    cameras(store, monkeypatch, until_s=13, look=look)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert seen[ANNA.leaves_s - 0.5] == []
+    assert seen[ANNA.leaves_s + 1.0] == ["anna"]
+
+
+def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=8.6)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert shoppers(tmp_path / "out") == ["anna"]
+    cameras(store, monkeypatch, until_s=1)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert shoppers(tmp_path / "out") == ["anna"]
+
+
+def test_a_recording_that_is_interrupted_is_not_finished(tmp_path, monkeypatch):
+    recording = write_recording(tmp_path / "rec")
+
+    def interrupted(shop):
+        made = stages()(shop)
+
+        def update(_frame_set):
+            raise KeyboardInterrupt
+
+        made.perception.update = update
+        return made
+
+    with pytest.raises(KeyboardInterrupt):
+        runtime.run(recording, tmp_path / "out", progress=False, stages=interrupted)
+    left = {p.name for p in (tmp_path / "out").iterdir()}
+    assert left <= {"log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "state.sqlite"}
