@@ -186,6 +186,10 @@ class SlotWatch:
         """When the camera last saw the slot clear and as it is settled; 0 for never."""
         return self._of(view).seen_ns
 
+    def picture(self, view: SlotView) -> SlotPicture | None:
+        """A picture of the settled look; None as long as the slot has not been seen clear."""
+        return self._of(view).picture
+
     def is_unsettled(self, view: SlotView) -> bool:
         """Did the slot look different when it was last seen clear, but not for long enough yet?"""
         return bool(self._of(view).pending)

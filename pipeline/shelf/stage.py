@@ -217,20 +217,26 @@ class ShelfStage:
         return self._views[slot_id][0].item_m[1] + self._settings.item_gap_m
 
     def _clues(self, episode: Episode) -> list[CameraClue]:
-        changes = [episode.changes[c] for c in sorted(episode.changes)]
-        pictures = [(c.view, p.crop) for c in changes for p in (c.before, c.after)]
-        classes = len(self._catalogue.gtins)
-        if self._network is None:
-            seen = [Front(float("nan"), 0.0, np.zeros(classes))] * len(pictures)
-        else:
-            seen = fronts(self._network, pictures, classes)
+        """What each camera that saw the slot clear before and after has to say, also those that saw no change."""
+        compared = []
+        for view in self._views[episode.slot_id]:
+            change = episode.changes.get(view.camera_id)
+            if change is not None:
+                compared.append((view, change.before.crop, change.after.crop, change.difference))
+            elif self._watch.seen_ns(view) > episode.started_ns and not self._watch.is_unsettled(view):
+                same = self._watch.picture(view).crop
+                compared.append((view, same, same, 0.0))
+        pitch_m, classes = self._pitch_m(episode.slot_id), len(self._catalogue.gtins)
+        nothing = Front(float("nan"), 0.0, np.zeros(classes))
+        seen = [nothing] * (2 * len(compared))
+        if self._network is not None:
+            seen = fronts(self._network, [(v, crop) for v, *crops, _ in compared for crop in crops], classes)
         return [
             CameraClue(
-                c.view.camera_id, c.view.px_per_cm, c.difference,
-                match_rows(c.view, c.before.crop, c.after.crop, self._pitch_m(episode.slot_id)),
+                view.camera_id, view.px_per_cm, gap, match_rows(view, before, after, pitch_m),
                 seen[2 * i], seen[2 * i + 1],
             )
-            for i, c in enumerate(changes)
+            for i, (view, before, after, gap) in enumerate(compared)
         ]  # fmt: skip
 
     def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
