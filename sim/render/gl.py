@@ -23,7 +23,8 @@ from sim.render.shadow import Shadow
 from sim.render.smear import smeared
 from sim.render.target import target_for
 
-_LARGE_PX = 130_000
+_LARGE_PX = 60_000  # from here on movers are drawn with one sample a pixel
+_MOTION_POINTS = 600
 
 
 class GlRenderer:
@@ -117,10 +118,11 @@ def _with_motion(camera: Camera, group: list[Mover], corner: tuple[int, int], la
     if not moving:
         return layer
     # What does not say how it moves, such as an item in a hand, moves like what is around it.
-    points = np.concatenate([m.outline_m for m in moving])
-    half = np.concatenate([m.swept_m for m in moving]) / 2
-    way = camera.project(points + half) - camera.project(points - half)
-    return smeared(layer, camera.project(points) - corner, way)
+    steps = [-(-len(m.outline_m) // _MOTION_POINTS) for m in moving]
+    points = np.concatenate([m.outline_m[::k] for m, k in zip(moving, steps, strict=True)])
+    half = np.concatenate([m.swept_m[::k] for m, k in zip(moving, steps, strict=True)]) / 2
+    ends = camera.project(np.stack([points - half, points + half]))
+    return smeared(layer, ends.mean(axis=0) - corner, ends[1] - ends[0])
 
 
 def _lay_over(below: np.ndarray, layer: np.ndarray) -> None:

@@ -49,7 +49,7 @@ class SensorSettings:
     sharpen: float = 0.3
     flicker: float = 0.0
     flicker_hz: float = 1.7
-    shutter_s: float = 0.02
+    shutter_s: float = 0.012
 
 
 class Sensor:

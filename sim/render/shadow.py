@@ -11,7 +11,8 @@ import numpy as np
 from sim.render.mesh import Light
 
 _CELLS, _CELL_M = 40, 0.05
-_LAMPS, _REACH_M = 3, 1.5
+_LAMPS, _REACH_M = 2, 1.5
+_POINTS = 1200
 
 
 @dataclass(frozen=True)
@@ -30,35 +31,33 @@ class Shadow:
 
 def cast_shadow(points: np.ndarray, light: Light) -> Shadow | None:
     """The shadow of a body given by points (P, 3) of its surface, metres; None for what is small or high up."""
-    height = np.clip(points[:, 2], 0, None)
-    if height.min() > 0.6 or np.ptp(height) < 0.5:
+    low, high = float(points[:, 2].min()), float(points[:, 2].max())
+    if low > 0.6 or high - low < 0.5:
         return None
-    points = points[:: max(1, len(points) // 2000)]
-    height = np.clip(points[:, 2], 0, None)
-    centre = points[:, :2].mean(axis=0)
+    points = points[:: max(1, len(points) // _POINTS)]
+    floor, height = points[:, :2], np.maximum(points[:, 2:], 0)
+    centre = floor.mean(axis=0)
+    corner = (centre - _CELLS * _CELL_M / 2).astype(np.float32)
     lamps = np.asarray(light.lamps_m, np.float32).reshape(-1, 3)
-    near = lamps[np.argsort(((lamps[:, :2] - centre) ** 2).sum(axis=1))[:_LAMPS]]
-    dark = np.zeros((_CELLS + 1, _CELLS + 1), np.float32)
-    corner = centre - _CELLS * _CELL_M / 2
+    lamps = lamps[np.argsort(((lamps[:, :2] - centre) ** 2).sum(axis=1))[:_LAMPS]]
     # Close to the floor a shadow is sharp and lies below; from higher up each lamp throws its own, large and weak.
-    for upto, blur_m, strength in ((0.25, 0.05, 0.55), (1.0, 0.14, 0.30), (3.0, 0.28, 0.28)):
-        share = points[(height < upto) & (height >= {0.25: -1, 1.0: 0.1, 3.0: 0.7}[upto])]
-        if not len(share):
-            continue
-        layer = np.zeros_like(dark)
-        for lamp in near if upto > 0.3 and len(near) else [None]:
-            xy = share[:, :2]
-            if lamp is not None:
-                rise = np.clip(share[:, 2:], 0, lamp[2] * 0.85)
-                xy = xy + np.clip((xy - lamp[:2]) * (rise / (lamp[2] - rise)), -_REACH_M, _REACH_M)
-            cell = np.round((xy - corner) / _CELL_M).astype(int)
-            cell = cell[((cell >= 0) & (cell <= _CELLS)).all(axis=1)]
-            hits = np.bincount(cell[:, 1] * (_CELLS + 1) + cell[:, 0], minlength=dark.size).reshape(dark.shape)
-            layer += np.minimum(hits, 1).astype(np.float32)
+    thrown = [floor]
+    for lamp in lamps:
+        rise = np.minimum(height, 0.85 * lamp[2])
+        thrown.append(floor + np.clip((floor - lamp[:2]) * (rise / (lamp[2] - rise)), -_REACH_M, _REACH_M))
+    light_left = np.ones((_CELLS + 1, _CELLS + 1), np.float32)
+    for low, high, blur_m, strength, ways in (
+        (-1.0, 0.25, 0.05, 0.55, thrown[:1]),
+        (0.1, 1.0, 0.14, 0.30, thrown[1:] or thrown),
+        (0.7, 3.0, 0.28, 0.28, thrown[1:] or thrown),
+    ):
+        chosen = (height[:, 0] >= low) & (height[:, 0] < high)
+        layer = sum(_covered(way[chosen], corner) for way in ways)
         layer = cv2.GaussianBlur(layer, (0, 0), blur_m / _CELL_M, borderType=cv2.BORDER_CONSTANT)
-        peak = layer.max()
+        peak = float(layer.max())
         if peak > 0:
-            dark = 1 - (1 - dark) * (1 - strength * layer / peak)
+            light_left *= 1 - strength / peak * layer
+    dark = 1 - light_left
     fade = np.minimum(1, 4 * (1 - np.abs(np.linspace(-1, 1, _CELLS + 1))))
     dark *= fade[:, None] * fade[None]
     kept = np.round(255 * (1 - dark)).astype(np.uint8)
@@ -67,4 +66,13 @@ def cast_shadow(points: np.ndarray, light: Light) -> Shadow | None:
         return None
     x, y = np.meshgrid(*[np.linspace(u[0] - 1, u[-1] + 1, 7) * _CELL_M for u in used])
     outline = np.stack([x + corner[0], y + corner[1], np.zeros_like(x)], axis=-1).reshape(-1, 3)
-    return Shadow(kept, corner.astype(np.float32), _CELL_M, outline)
+    return Shadow(kept, corner, _CELL_M, outline)
+
+
+def _covered(floor: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """float32 (N, N): 1 in the cells where there is a point."""
+    cell = np.round((floor - corner) * np.float32(1 / _CELL_M)).astype(np.int64)
+    cell = cell[((cell >= 0) & (cell <= _CELLS)).all(axis=1)]
+    out = np.zeros((_CELLS + 1) ** 2, np.float32)
+    out[cell[:, 1] * (_CELLS + 1) + cell[:, 0]] = 1
+    return out.reshape(_CELLS + 1, _CELLS + 1)

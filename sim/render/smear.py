@@ -18,28 +18,40 @@ def smeared(layer: np.ndarray, at_px: np.ndarray, way_px: np.ndarray) -> np.ndar
 
     `at_px`: (P, 2) points of the layer that are known to move by `way_px` (P, 2) altogether; in between it is interpolated.
     """
-    usable = np.isfinite(at_px).all(axis=1) & np.isfinite(way_px).all(axis=1)
-    at_px, way_px = at_px[usable], way_px[usable]
-    length = np.hypot(*way_px.T)
-    if not len(length) or length.max() < _LEAST_PX:
-        return layer
-    height, width = layer.shape[:2]
-    columns, rows = -(-width // _CELL_PX), -(-height // _CELL_PX)
-    x = np.clip(at_px[:, 0] // _CELL_PX, 0, columns - 1).astype(int)
-    y = np.clip(at_px[:, 1] // _CELL_PX, 0, rows - 1).astype(int)
     way_px = np.clip(way_px, -_MOST_PX, _MOST_PX)
-    sums = [np.bincount(y * columns + x, w, rows * columns) for w in (way_px[:, 0], way_px[:, 1], np.ones(len(x)))]
-    grid = cv2.GaussianBlur(np.stack(sums, axis=-1).reshape(rows, columns, 3).astype(np.float32), (0, 0), 0.8)
-    flow = grid[..., :2] / np.maximum(grid[..., 2:], 1e-3)
-    flow = cv2.resize(flow, (columns * _CELL_PX, rows * _CELL_PX), interpolation=cv2.INTER_LINEAR)[:height, :width]
-    here = _positions(*(-(-v // 256) * 256 for v in (width, height)))[:height, :width]
-    taps = int(np.clip(np.ceil(np.percentile(length, 90) / _STEP_PX), 2, 6))
+    length = np.hypot(*way_px.T)
+    with np.errstate(invalid="ignore"):
+        moving = at_px[length > _LEAST_PX]  # what is NaN is behind the camera
+    if not len(moving):
+        return layer
+    # Only the part around what moves is worked on.
+    low = np.maximum((moving.min(axis=0) - _MOST_PX) // _CELL_PX * _CELL_PX, 0).astype(int)
+    high = np.minimum(moving.max(axis=0) + _MOST_PX, layer.shape[1::-1]).astype(int)
+    if (high <= low).any():
+        return layer
+    inside = np.isfinite(length) & (at_px >= low).all(axis=1) & (at_px < high).all(axis=1)
+    part = layer[low[1] : high[1], low[0] : high[0]]
+    flow = _spread(at_px[inside] - low, way_px[inside], *part.shape[1::-1])
+    here = _positions(*(-(-v // 256) * 256 for v in part.shape[1::-1]))[: part.shape[0], : part.shape[1]]
+    taps = int(np.clip(np.ceil(np.nanpercentile(length, 97) / _STEP_PX), 2, 4))
     total: np.ndarray | None = None
     for done, share in enumerate((np.arange(taps) + 0.5) / taps - 0.5):
         there = cv2.scaleAdd(flow, -float(share), here)
-        moved = cv2.remap(layer, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        moved = cv2.remap(part, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         total = moved if total is None else cv2.addWeighted(total, done / (done + 1), moved, 1 / (done + 1), 0)
-    return total
+    out = layer.copy()
+    out[low[1] : high[1], low[0] : high[0]] = total
+    return out
+
+
+def _spread(at_px: np.ndarray, way_px: np.ndarray, width: int, height: int) -> np.ndarray:
+    """float32 (height, width, 2): the way known at some points, everywhere."""
+    columns, rows = -(-width // _CELL_PX), -(-height // _CELL_PX)
+    cell = (at_px[:, 1] // _CELL_PX).astype(int) * columns + (at_px[:, 0] // _CELL_PX).astype(int)
+    sums = [np.bincount(cell, w, rows * columns) for w in (way_px[:, 0], way_px[:, 1], np.ones(len(cell)))]
+    grid = cv2.GaussianBlur(np.stack(sums, axis=-1).reshape(rows, columns, 3).astype(np.float32), (0, 0), 0.9)
+    flow = grid[..., :2] / np.maximum(grid[..., 2:], 1e-3)
+    return cv2.resize(flow, (columns * _CELL_PX, rows * _CELL_PX), interpolation=cv2.INTER_LINEAR)[:height, :width]
 
 
 @lru_cache(maxsize=32)
