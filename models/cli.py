@@ -27,6 +27,7 @@ class Task(StrEnum):
 class Kind(StrEnum):
     people = "people"
     products = "products"
+    recorded = "recorded"
 
 
 class Format(StrEnum):
@@ -57,13 +58,27 @@ def list_weights() -> None:
 
 @app.command()
 def dataset(
-    kind: Annotated[Kind, typer.Argument(help="people (whole pictures) or products (crops).")],
+    kind: Annotated[Kind, typer.Argument(help="people (whole pictures), products (crops), recorded.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set, in Ultralytics' form.")],
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 3600,
     seed: Annotated[int, typer.Option(help="Another seed: other rooms, people, products, light.")] = 0,
     processes: Annotated[int, typer.Option(min=1)] = 2,
+    recording: Annotated[list[Path] | None, typer.Option(help="For recorded: recordings with truth.")] = None,
 ) -> None:
-    """Draw labelled training pictures with the simulator: rooms, cameras, light, clothes and clutter are random."""
+    """Draw labelled training pictures with the simulator: rooms, cameras, light, clothes and clutter are random.
+
+    recorded takes pictures and people from recordings instead, for measuring on scenarios that were not trained on.
+    """
+    if kind is Kind.recorded:
+        from sim.pictures.recorded import recorded_dataset
+
+        if not recording:
+            raise WalkoutError("a data set of recorded pictures needs at least one --recording")
+        with _progress() as progress:
+            task = progress.add_task("recordings", total=len(recording))
+            path = recorded_dataset(recording, out, progress=lambda done: progress.update(task, completed=done))
+        Console().print(str(path), soft_wrap=True)
+        return
     if importlib.util.find_spec("panda3d") is None:
         raise WalkoutError("drawing training pictures needs the 'sim' extra: pip install 'walkout[sim]'")
     from sim.pictures.dataset import make_dataset
