@@ -50,6 +50,7 @@ class _Network:
     """What both networks share: weights, letterbox, backend, decoding, non-maximum suppression."""
 
     task: str
+    extra: int  # numbers a row has beside box and class scores
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class _Network:
         outputs = self._engine.run([b[0] for b in boxed])
         classes = len(self.names)
         return [
-            (_decode(output, classes, self.min_score, self.nms_iou), *box[1:])
+            (_decode(output, classes, self.extra, self.min_score, self.nms_iou), *box[1:])
             for output, box in zip(outputs, boxed, strict=True)
         ]
 
@@ -99,6 +100,7 @@ class PoseNetwork(_Network):
     """
 
     task = "pose"
+    extra = 17 * 3
 
     def __init__(
         self,
@@ -128,6 +130,7 @@ class ProductNetwork(_Network):
     """Products of the catalogue in crops around shelves and hands; `names` are the GTINs in class order."""
 
     task = "detect"
+    extra = 0
 
     def __init__(
         self,
@@ -191,13 +194,13 @@ def _size_hw(weights: Weights, imgsz: int | tuple[int, int] | None) -> tuple[int
 # --- rows out -------------------------------------------------------------------------------------------------------
 
 
-def _decode(output: np.ndarray, classes: int, min_score: float, nms_iou: float) -> np.ndarray:
+def _decode(output: np.ndarray, classes: int, extra: int, min_score: float, nms_iou: float) -> np.ndarray:
     """Raw output of one picture to rows (N, 4 + classes + extra), boxes as xyxy, best first, suppressed.
 
     Two layouts: (4 + classes + extra, anchors), which needs suppression, and the end-to-end heads' (rows, 6 + extra)
     with xyxy, score, class, which does not.
     """
-    if output.shape[0] > output.shape[1] and (output.shape[1] - 6) % 3 == 0:
+    if output.shape[0] != 4 + classes + extra:
         rows = output[output[:, 4] >= min_score]
         scores = np.zeros((len(rows), classes), np.float32)
         scores[np.arange(len(rows)), rows[:, 5].astype(int)] = rows[:, 4]

@@ -2,8 +2,8 @@
 """Training of both networks, from scratch or from earlier weights, on a GPU or on a CPU.
 
 On a CPU with bfloat16 matrix units, mixed precision with channels-last memory is some 2.5 times as fast as float32.
-Ultralytics switches mixed precision off on CPUs; `_OnCpu` switches it on, for the network alone: losses stay float32,
-where a box decoded in bfloat16 would be off by pixels.
+Ultralytics switches mixed precision off on CPUs; `_FromScratch` switches it on, for the network alone: losses stay
+float32, where a box decoded in bfloat16 would be off by pixels.
 """
 
 from __future__ import annotations
@@ -46,6 +46,27 @@ class _Float32Loss:
         return getattr(self._criterion, name)
 
 
+class HeavyTailKeypointLoss(torch.nn.Module):
+    """log(1 + e) instead of 1 - exp(-e), e the exponent of COCO's object key point similarity.
+
+    Both agree near 0. Far off, where every network starts, the exponential has no slope left and a network that is
+    trained from scratch on few pictures learns no key points for many epochs; the logarithm keeps pulling.
+    """
+
+    def __init__(self, sigmas: torch.Tensor) -> None:
+        super().__init__()
+        self.sigmas = sigmas
+
+    def forward(
+        self, pred_kpts: torch.Tensor, gt_kpts: torch.Tensor, kpt_mask: torch.Tensor, area: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean over people (N, 17, 2 or 3), each weighted by how many of their key points are labelled."""
+        squared = (pred_kpts[..., :2] - gt_kpts[..., :2]).pow(2).sum(-1)
+        exponent = squared / ((2 * self.sigmas).pow(2) * (area + 1e-9) * 2)
+        weight = kpt_mask.shape[1] / (kpt_mask.ne(0).sum(1, keepdim=True) + 1e-9)
+        return (weight * torch.log1p(exponent) * kpt_mask).mean()
+
+
 def _float32(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.float()
@@ -56,16 +77,21 @@ def _float32(value: Any) -> Any:
     return value
 
 
-class _OnCpu:
-    """Mixed precision and channels-last memory for a trainer on a CPU that has bfloat16 matrix units."""
+class _FromScratch:
+    """A key point loss that learns from scratch; on a CPU that has bfloat16 matrix units, mixed precision and
+    channels-last memory."""
 
     def _setup_train(self) -> None:
         super()._setup_train()
+        criterion = self.model.init_criterion()
+        if hasattr(criterion, "keypoint_loss"):
+            criterion.keypoint_loss = HeavyTailKeypointLoss(criterion.keypoint_loss.sigmas)
+        self.model.criterion = criterion
         self._bfloat16 = self.device.type == "cpu" and torch.cpu._is_amx_tile_supported()
         if self._bfloat16:
             self.amp = True  # `torch.amp.autocast("cpu")` then means bfloat16; the gradient scaler stays off
             self.model = self.model.to(memory_format=torch.channels_last)
-            self.model.criterion = _Float32Loss(self.model.init_criterion())
+            self.model.criterion = _Float32Loss(criterion)
 
     def preprocess_batch(self, batch: dict) -> dict:
         batch = super().preprocess_batch(batch)
@@ -74,11 +100,11 @@ class _OnCpu:
         return batch
 
 
-class _PoseTrainer(_OnCpu, PoseTrainer):
+class _PoseTrainer(_FromScratch, PoseTrainer):
     pass
 
 
-class _DetectionTrainer(_OnCpu, DetectionTrainer):
+class _DetectionTrainer(_FromScratch, DetectionTrainer):
     pass
 
 

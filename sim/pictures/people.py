@@ -21,6 +21,7 @@ from sim.render.mesh import Mesh
 
 SIZE_PX = (640, 360)
 _LEAST_PX = 160
+_EMPTY_KEPT = 0.25
 _CAST, _PER_ROOM, _CAMERAS, _ROOMS_PER_CAST = 20, 14, 4, 10
 
 
@@ -43,7 +44,9 @@ def people_pictures(seed: int, shop_share: float = 0.35) -> Iterator[tuple[np.nd
             cameras = [_named(camera, f"camera{i}") for i, camera in enumerate(cameras)]
             renderer = Renderer(room.scene, cameras)
         for k in range(_PER_ROOM * (3 if in_shop else 1)):
-            yield _picture(rng, room, cameras[k % len(cameras)], renderer, cast, in_shop)
+            picture, labels = _picture(rng, room, cameras[k % len(cameras)], renderer, cast, in_shop)
+            if labels or rng.random() < _EMPTY_KEPT:
+                yield picture, labels
 
 
 def _picture(
@@ -54,7 +57,7 @@ def _picture(
     cast: Cast,
     in_shop: bool,
 ) -> tuple[np.ndarray, list[PersonLabel]]:
-    count = int(rng.choice([0, 1, 2, 3, 4, 5, 6], p=[0.1, 0.3, 0.24, 0.16, 0.1, 0.06, 0.04]))
+    count = int(rng.choice([0, 1, 2, 3, 4, 5, 6], p=[0.05, 0.31, 0.26, 0.17, 0.11, 0.06, 0.04]))
     places = [xy for xy in (_place(rng, room, camera) for _ in range(count)) if xy is not None]
     bodies = cast.pose(places) if places else []
     movers = [body_mesh(b) for b in bodies]
