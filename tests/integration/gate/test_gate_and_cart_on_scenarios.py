@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Gate and cart alone on the shipped scenarios: people's true ways with noise and gaps, and perfect shelf events.
+
+What is wrong with a receipt here is the gate's or the cart's fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+pytest.importorskip("panda3d", reason="needs the simulator: pip install 'walkout[sim]'")
+
+from pipeline.cart.fold import CartState, fold
+from pipeline.cart.receipts import receipt_of
+from pipeline.cart.rules import BillingRules
+from pipeline.gate import GateKeeper
+from pipeline.messages import Candidate, FloorTrack, ShelfEvent, VisitOpened
+from sim.behaviour.scenario import scenario_names
+from sim.stage import Stage
+
+S = 1_000_000_000
+START_NS = 1_767_603_600 * S
+WINDOW_S = 0.1
+NOISE_M = 0.06
+
+
+@dataclass(frozen=True)
+class Tap:
+    at_ns: int
+    shopper_id: str
+    gate_id: str = "gate"
+    kind: str = "entry"
+
+
+def run(stage: Stage, rng: np.random.Generator, gaps: bool):
+    """shopper -> (receipt, exit in seconds) of a play."""
+    play, layout = stage.play, stage.store.layout
+    keeper = GateKeeper(layout)
+    taps = [Tap(_ns(v.tapped_s), v.person) for v in play.visits if v.tapped_s is not None]
+    handlings = [h for h in play.handlings if h.kind in ("pick", "put_back")]
+    hidden = {p: _gaps(rng, m.at_s[0], m.at_s[-1]) if gaps else [] for p, m in play.timeline.motions.items()}
+    last_xy, events = {}, []
+
+    def see_out(update):
+        for left in update.exits:
+            events.append(keeper.close(left))
+
+    for k in range(int(play.duration_s / WINDOW_S)):
+        at_s = k * WINDOW_S
+        tracks = []
+        for person in play.timeline.states([at_s])[0]:
+            if any(a <= at_s < b for a, b in hidden[person.person_id]) or not _in_view(person.floor_xy_m):
+                continue
+            xy = person.floor_xy_m + rng.normal(0, NOISE_M, 2)
+            before = last_xy.get(person.person_id, xy)
+            last_xy[person.person_id] = 0.6 * before + 0.4 * xy  # a filtered position, as a tracker gives
+            velocity = (last_xy[person.person_id] - before) / WINDOW_S
+            tracks.append(
+                FloorTrack(
+                    f"t-{person.person_id}", _ns(at_s), last_xy[person.person_id], np.eye(2), velocity, _ns(at_s)
+                )
+            )
+        due = [h for h in handlings if at_s - WINDOW_S < h.ended_s + 1.0 <= at_s]
+        said = [_event(h, i) for i, h in enumerate(handlings) if h in due]
+        keeper.note(said)
+        events += said
+        update = keeper.update(_ns(at_s), tracks, [t for t in taps if _ns(at_s - WINDOW_S) < t.at_ns <= _ns(at_s)])
+        events += update.events
+        see_out(update)
+    see_out(keeper.finish(_ns(play.duration_s)))
+
+    state = fold(CartState(), *events)
+    visits = [e for e in events if isinstance(e, VisitOpened)]
+    return {
+        v.shopper_id: receipt_of(state, v.visit_id, stage.store.catalogue, BillingRules())
+        for v in visits
+        if state.closed(v.visit_id)
+    }
+
+
+def _ns(at_s: float) -> int:
+    return START_NS + round(at_s * S)
+
+
+def _in_view(xy_m: np.ndarray) -> bool:
+    """The cameras of the nanostore look from the door inwards."""
+    return bool(xy_m[0] > 0.05)
+
+
+def _gaps(rng: np.random.Generator, first_s: float, last_s: float) -> list[tuple[float, float]]:
+    """Half a second unseen, four times."""
+    return [(s, s + 0.5) for s in rng.uniform(first_s, last_s - 0.5, 4)]
+
+
+def _event(handling, number: int) -> ShelfEvent:
+    def sure(value) -> tuple[Candidate, ...]:
+        return (Candidate(value=str(value), probability=0.97),)
+
+    return ShelfEvent(
+        event_id=f"e{number}", store_id="nanostore", at_ns=_ns(handling.at_s), kind=handling.kind,
+        kind_probability=0.97, persons=sure(f"t-{handling.person}"), products=sure(handling.gtin),
+        quantities=sure(handling.quantity), gondola_id="g1", slot_id=None, t0_ns=_ns(handling.began_s),
+        t1_ns=_ns(handling.ended_s),
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", scenario_names())
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_perfect_shelf_events_give_perfect_receipts(name, seed):
+    stage = Stage(name, seed)
+    receipts = run(stage, np.random.default_rng(seed), gaps=True)
+    for visit in stage.play.visits:
+        receipt = receipts[visit.person]
+        billed = {line.gtin: line.quantity for line in receipt.lines}
+        assert billed == visit.items
+        assert not receipt.held_for_review
+        assert abs((receipt.left_at_ns - START_NS) / S - visit.left_s) < 0.8
