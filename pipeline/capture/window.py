@@ -66,9 +66,7 @@ class Capture:
             for camera_id in sorted(sources)
         }
         self._readers = [
-            threading.Thread(
-                target=_read, args=(sources[c], feed.queue, self._stop), name=f"read-{c}", daemon=True
-            )
+            threading.Thread(target=_read, args=(sources[c], feed.queue, self._stop), name=f"read-{c}", daemon=True)
             for c, feed in self._feeds.items()
         ]
 

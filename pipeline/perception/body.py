@@ -88,9 +88,7 @@ def floor_points(camera: Camera, people: Detections) -> FloorPoints:
         theta, covariance = with_height(information, vector, HEIGHT_M, LOOSE_HEIGHT_SIGMA_M)
         if step == steps - 1:
             break
-        poles = np.concatenate(
-            [np.repeat(theta[:, None, :2], len(SHARES), 1), (SHARES * theta[:, 2:])[..., None]], -1
-        )
+        poles = np.concatenate([np.repeat(theta[:, None, :2], len(SHARES), 1), (SHARES * theta[:, 2:])[..., None]], -1)
         depth_m = np.clip(camera.depth_m(poles), 0.3, 30.0)
         if boxes_only.any():
             _slant(camera, people, poles, boxes_only, pixels)
@@ -177,9 +175,7 @@ def _slant(camera: Camera, people: Detections, poles: np.ndarray, rows: np.ndarr
     pixels[rows, BOTTOM, 0] = middle - half
 
 
-def _distrust_hidden_feet(
-    information: np.ndarray, vector: np.ndarray, rows: np.ndarray, sigma_m: np.ndarray
-) -> None:
+def _distrust_hidden_feet(information: np.ndarray, vector: np.ndarray, rows: np.ndarray, sigma_m: np.ndarray) -> None:
     """A box whose top and bottom would make a dwarf ends at a shelf, not at feet; one that makes a giant holds two."""
     rows = rows & np.isfinite(sigma_m[:, TOP]) & np.isfinite(sigma_m[:, BOTTOM])
     if not rows.any():

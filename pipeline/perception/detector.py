@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pipeline.messages import Detections, Frame, FrameSet
+from pipeline.messages import SMALL_SIDE_PX, Detections, Frame, FrameSet
 
 NS = 1_000_000_000
 
@@ -70,12 +70,16 @@ class MotionGate:
 
 
 def _cells(frame: Frame, cell_px: int) -> np.ndarray:
-    """Mean brightness of square cells, float32."""
+    """Mean brightness of square cells, float32, from every other pixel of the small picture's size."""
+    step = max(1, round(max(frame.size_px) / SMALL_SIDE_PX)) * 2
     planar = frame.pixels.ndim == 2
-    grey = frame.planes[0] if planar else cv2.cvtColor(frame.small, cv2.COLOR_BGR2GRAY)
-    height, width = frame.small.shape[:2]
-    size = (max(width // cell_px, 1), max(height // cell_px, 1))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = np.ascontiguousarray((frame.planes[0] if planar else frame.pixels[..., 1])[::step, ::step])
+    cell = max(1, cell_px // 2)
+    height, width = max(grey.shape[0] // cell, 1), max(grey.shape[1] // cell, 1)
+    # A whole number of pixels a cell is the resampler's fast path.
+    return cv2.resize(grey[: height * cell, : width * cell], (width, height), interpolation=cv2.INTER_AREA).astype(
+        np.float32
+    )
 
 
 class PersonDetector:
@@ -113,6 +117,4 @@ def _scaled(people: Detections, scale: float) -> Detections:
     shift = (scale - 1) / 2
     keypoints = people.keypoints_px.copy()
     keypoints[..., :2] = keypoints[..., :2] * scale + shift
-    return Detections(
-        (people.xyxy_px * scale + shift).astype(np.float32), people.score, keypoints.astype(np.float32)
-    )
+    return Detections((people.xyxy_px * scale + shift).astype(np.float32), people.score, keypoints.astype(np.float32))

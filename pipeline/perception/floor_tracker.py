@@ -361,9 +361,7 @@ class FloorTracker:
 
     def _remove(self) -> None:
         s = self._settings
-        self._candidates = [
-            c for c in self._candidates if self._now_ns - c.seen_ns <= s.candidate_patience_s * NS
-        ]
+        self._candidates = [c for c in self._candidates if self._now_ns - c.seen_ns <= s.candidate_patience_s * NS]
         self._people = [p for p in self._people if not self._is_gone(p)]
 
     def _is_gone(self, person: _Person) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Live cameras over the network: MPEG-TS on a TCP socket, as an encoder box sends it."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -49,11 +50,8 @@ class Camera:
                         connection, _ = server.accept()
                     except TimeoutError:
                         continue
-                    with connection:
-                        try:
-                            self._send(connection)
-                        except (OSError, av.FFmpegError):
-                            pass
+                    with connection, contextlib.suppress(OSError, av.FFmpegError):
+                        self._send(connection)
 
     def _send(self, connection):
         if self.rubbish:

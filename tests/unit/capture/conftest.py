@@ -47,9 +47,7 @@ def make_recording(tmp_path):
             "store_id": "tiny",
             "start_ns": START_NS,
             "duration_s": duration_s or max(t for times in times_s.values() for t in times) + 0.1,
-            "cameras": [
-                {"id": c, "file": f"video/{c}.mp4", "frames": len(times)} for c, times in times_s.items()
-            ],
+            "cameras": [{"id": c, "file": f"video/{c}.mp4", "frames": len(times)} for c, times in times_s.items()],
             "scenario": None,
             "seed": None,
         }

@@ -150,5 +150,3 @@ def test_a_streams_stamps_take_the_jitter_out_of_arrivals():
     assert [stamps.to_clock(p * 10**6, a * 10**6) // 10**6 for p, a in arrivals] == [1000, 1100, 1200, 1300]
     assert stamps.to_clock(10**12, 1400 * 10**6) == 1400 * 10**6, "the camera restarted its stamps"
     assert stamps.to_clock(None, 7) == 7
-
-

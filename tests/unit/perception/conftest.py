@@ -80,9 +80,7 @@ class World:
             keypoints.append(np.column_stack([pixels[:17], np.where(shown & inside, 0.9, 0.1)]))
         if not boxes:
             return Detections.empty()
-        return Detections(
-            np.array(boxes, np.float32), np.array(scores, np.float32), np.array(keypoints, np.float32)
-        )
+        return Detections(np.array(boxes, np.float32), np.array(scores, np.float32), np.array(keypoints, np.float32))
 
     def look(self, at_ns, places_m, cameras=None, **kwargs) -> list[CameraTracks]:
         seen = []

@@ -95,9 +95,7 @@ def test_sources_are_the_rows_of_that_person(world):
 
 
 def test_two_people_cross_and_keep_their_identities(world):
-    follow = Follow(world).run(
-        walk(IN, (2, 1.0), 1.5, (4.5, 3.0)), walk(IN, 0.01, 1.5, (2, 3.0), 0.5, (4.5, 1.0))
-    )
+    follow = Follow(world).run(walk(IN, (2, 1.0), 1.5, (4.5, 3.0)), walk(IN, 0.01, 1.5, (2, 3.0), 0.5, (4.5, 1.0)))
     assert follow.owner(0, since=40) == ["t0001"]
     assert follow.owner(1, since=40) == ["t0002"]
     assert follow.ids == ["t0001", "t0002"]
