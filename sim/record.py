@@ -28,7 +28,7 @@ from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import Schedule, schedule, sensor
 from sim.occluders import layout_depth_m
 from sim.stage import Stage, load_store, with_cameras
-from sim.truth import visible_boxes
+from sim.truth import vertex_areas, visible_boxes
 from sim.truth_files import shopper_id, write_boxes, write_events, write_people, write_receipts
 from sim.video import VideoWriter
 
@@ -199,6 +199,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
     writers = {
         name: VideoWriter(folder / "video" / f"{name}.mp4", specs[name].size_px, specs[name].fps) for name in camera_ids
     }
+    areas = {spec.person_id: vertex_areas(stage.standing(spec.person_id)) for spec in stage.play.specs}
     rows: dict[str, list] = {name: [] for name in camera_ids}
     people = {person: i for i, person in enumerate(stage.play.timeline.motions)}
     shots = sorted((at, name, k) for name, plan in plans.items() for k, at in enumerate(plan.at_s))
@@ -216,7 +217,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
             past[name] = at_s, bodies
             writers[name].write(sensors[name].apply(picture, k, at_s), plans[name].pts[k])
             if bodies:
-                boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name])
+                boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name], areas=[areas[p] for p in bodies])
                 rows[name].append((k, [people[p] for p in bodies], boxes))
         advance(len(batch))
     for writer in writers.values():

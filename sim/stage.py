@@ -80,6 +80,10 @@ class Stage:
         flat = iter(self.crowd.pose([s for instant in states for s in instant]))
         return [{s.person_id: next(flat) for s in instant} for instant in states]
 
+    def standing(self, person_id: str) -> PosedBody:
+        """Somebody's body, upright at the origin."""
+        return self.crowd.pose([PersonState(person_id, np.zeros(2), 0.0)])[0]
+
     @cached_property
     def _atlas(self):
         return shop_atlas(self.layout, self.store.catalogue, RoomStyle())
@@ -119,7 +123,8 @@ class Stage:
     ) -> list[Mesh]:
         """Meshes of all bodies, in their order, then of the items in hands and arms.
 
-        `before`: an earlier time and the bodies then; what moved since is blurred as it is by a shutter open `shutter_s`.
+        `before`: an earlier time and the bodies then; what moved since is blurred as by a shutter open for
+        `shutter_s`.
         """
         meshes = []
         for person, b in bodies.items():

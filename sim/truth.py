@@ -44,16 +44,21 @@ class VisibleBoxes:
 
 
 def visible_boxes(
-    camera: Camera, bodies: Sequence[PosedBody], static_depth_m: np.ndarray | None = None, *, every: int = 2
+    camera: Camera,
+    bodies: Sequence[PosedBody],
+    static_depth_m: np.ndarray | None = None,
+    *,
+    areas: Sequence[np.ndarray] | None = None,
+    every: int = 2,
 ) -> VisibleBoxes:
     """Boxes and key points of bodies in a camera's picture.
 
     Args:
         static_depth_m: float, distance along the optical axis of what stands still, of the picture's size or a whole
-            fraction of it (`sim.occluders.layout_depth_m`); None is an empty room. every: only each so many-th
-            vertex is looked at.
+            fraction of it (`sim.occluders.layout_depth_m`); None is an empty room. areas: `vertex_areas` of each body
+            in any pose, worked out here if not given. every: only each so many-th vertex is looked at.
     """
-    seen = [_Seen.of(camera, body, every) for body in bodies]
+    seen = [_Seen.of(camera, b, every, None if areas is None else areas[i]) for i, b in enumerate(bodies)]
     cell_px = 1 if static_depth_m is None else round(camera.size_px[0] / static_depth_m.shape[1])
     maps = [s.depth_map(camera) if s is not None else None for s in seen]
     index, boxes, full_boxes, visible, points, flags = [], [], [], [], [], []
@@ -98,7 +103,7 @@ class _Seen:
     area: np.ndarray
 
     @classmethod
-    def of(cls, camera: Camera, body: PosedBody, every: int) -> _Seen | None:
+    def of(cls, camera: Camera, body: PosedBody, every: int, area: np.ndarray | None) -> _Seen | None:
         """None for a body that is not in the picture at all."""
         vertices = body.vertices_m[::every]
         low, high = vertices.min(0), vertices.max(0)
@@ -115,7 +120,8 @@ class _Seen:
             return None
         towards = camera.position_m.astype(np.float32) - vertices
         facing = np.einsum("vi,vi->v", body.normals[::every], towards) / np.linalg.norm(towards, axis=1)
-        return cls(pixels, camera.depth_m(vertices), inside, facing, _vertex_areas(body)[::every])
+        area = vertex_areas(body) if area is None else area
+        return cls(pixels, camera.depth_m(vertices), inside, facing, area[::every])
 
     def depth_map(self, camera: Camera) -> np.ndarray:
         """float32 (H / 8, W / 8): nearest depth of the body in each cell, infinite where it is not."""
@@ -171,7 +177,7 @@ def _box(pixels: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     return np.array([*np.maximum(low, 0), *np.minimum(high, np.array(size_px) - 1.0)])
 
 
-def _vertex_areas(body: PosedBody) -> np.ndarray:
+def vertex_areas(body: PosedBody) -> np.ndarray:
     """(V,): a third of the area of the triangles around each vertex."""
     a, b, c = (body.vertices_m[body.faces[:, i]] for i in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
