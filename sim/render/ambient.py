@@ -70,8 +70,8 @@ def _level_triangles(mesh: Mesh) -> np.ndarray:
 def crease_shade(depth_m: np.ndarray, strength: float = 0.75) -> np.ndarray:
     """uint8 (H, W), 255 where light comes in freely: darker where surfaces on both sides come nearer.
 
-    Screen-space ambient occlusion by pairs of opposite neighbours. Over a plane the inverse depth is linear, so a pair adds
-    up to nothing there; what is much nearer belongs to something else and does not count.
+    Screen-space ambient occlusion by pairs of opposite neighbours. Over a plane the inverse depth is linear, so a pair
+    adds up to nothing there; what is much nearer belongs to something else and does not count.
     """
     height, width = depth_m.shape
     near = cv2.resize(1 / depth_m, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_NEAREST)

@@ -80,7 +80,10 @@ class Picture:
         """Work out `floor_xy` anew in a part of the picture."""
         if self._rays is None:
             self._rays = _floor_rays(self.camera, self.floor_xy.shape[:2])
-        part = slice(rect[1] // FLOOR_STEP, -(-rect[3] // FLOOR_STEP)), slice(rect[0] // FLOOR_STEP, -(-rect[2] // FLOOR_STEP))
+        part = (
+            slice(rect[1] // FLOOR_STEP, -(-rect[3] // FLOOR_STEP)),
+            slice(rect[0] // FLOOR_STEP, -(-rect[2] // FLOOR_STEP)),
+        )
         near = self.nearness[:: -SUPER * FLOOR_STEP, :: SUPER * FLOOR_STEP][part]
         depth = np.float32(INVERSE_SCALE) / np.maximum(near, 1)
         seen = self.camera.position_m.astype(np.float32) + self._rays[part] * depth[..., None]

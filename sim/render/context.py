@@ -7,6 +7,7 @@ process, since opening them is slow and drawing is synchronous.
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cache
 
@@ -14,9 +15,14 @@ from panda3d import core
 
 from pipeline.errors import WalkoutError
 
+_LOG = logging.getLogger(__name__)
 _MODULES = {"gl": ("p3headlessgl", None), "software": ("p3tinydisplay", "TinyOffscreenGraphicsPipe")}
 _HOST_SIZE = 64, 64
-_INSTALL = "install a GL driver (Debian: apt install libegl1 libgl1-mesa-dri) or set WALKOUT_RENDERER=software"
+_INSTALL = {
+    "gl": "apt install libegl1 libgl1 libgl1-mesa-dri",
+    "software": "apt install libx11-6",
+}
+"""What Debian's packages are called."""
 
 
 class RendererError(WalkoutError):
@@ -70,5 +76,10 @@ def choose_kind(threads: int) -> str:
         host = open_target(kind, *_HOST_SIZE)
         if host is not None:
             host.set_active(False)
+            if kind == "software" and not forced:
+                _LOG.warning(
+                    "no GL driver: drawing with the slow software renderer, without shadows (%s)", _INSTALL["gl"]
+                )
             return kind
-    raise RendererError(f"cannot draw off screen ({forced or 'neither EGL nor the software renderer works'}): {_INSTALL}")
+    what = f"with {forced}" if forced else "with EGL or in software"
+    raise RendererError(f"cannot draw off screen {what}: a system library is missing ({_INSTALL[forced or 'gl']})")

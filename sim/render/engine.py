@@ -15,8 +15,9 @@ from sim.render.mesh import Mesh, Scene
 class Renderer:
     """Draws what stands still once a camera, and what moves over it in every picture.
 
-    `threads`: of Mesa's software GL; counts only before the first renderer of a process. Equal calls in an equal order give
-    equal pixels on one machine. Not for use from several threads.
+    `threads`: of Mesa's software GL; counts only before the first renderer of a process. How finely surfaces are cut up
+    depends on all cameras that are given, so give all of them, whichever are drawn: then equal inputs give equal pixels
+    on one machine. Not for use from several threads.
     """
 
     def __init__(self, scene: Scene, cameras: Sequence[Camera], *, threads: int = 1) -> None:
@@ -34,7 +35,7 @@ class Renderer:
         self._backend.set_static(scene)
 
     def replace_static(self, key: Hashable, mesh: Mesh | None) -> None:
-        """Replace what stands still under `key` (see `Scene.keyed`), or remove it; only where it was or is is redrawn."""
+        """Replace what stands still under `key` (see `Scene.keyed`), or remove it; only that part is drawn anew."""
         self._backend.replace_static(key, mesh)
 
     def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:

@@ -16,7 +16,7 @@ class Mesh:
     `vertices_m`: float32 (V, 3). `normals`: float32 (V, 3), unit. `colours`: float32 (V, 3) RGB in [0, 1].
     `faces`: int32 (F, 3), counter-clockwise seen from outside. `uv`: float32 (V, 2) into the scene's atlas, (0, 0) its
     bottom left; None means no texture. A texture multiplies the colour. `gloss`: 0 matt .. 1 mirror-like highlight.
-    `swept_m`: float32 (V, 3), how far each vertex of a mover goes while the shutter is open, for motion blur; None = not.
+    `swept_m`: float32 (V, 3), how far each vertex of a mover goes while the shutter is open, for motion blur, or None.
     """
 
     vertices_m: np.ndarray
@@ -43,7 +43,12 @@ class Mesh:
         """The same mesh under a rigid transform, float (4, 4)."""
         rotation, shift = transform[:3, :3].astype(np.float32), transform[:3, 3].astype(np.float32)
         return Mesh(
-            self.vertices_m @ rotation.T + shift, self.normals @ rotation.T, self.colours, self.faces, self.uv, self.gloss
+            self.vertices_m @ rotation.T + shift,
+            self.normals @ rotation.T,
+            self.colours,
+            self.faces,
+            self.uv,
+            self.gloss,
         )
 
 
@@ -55,9 +60,9 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
         np.concatenate([m.normals for m in meshes]).astype(np.float32),
         np.concatenate([m.colours for m in meshes]).astype(np.float32),
         np.concatenate([m.faces + o for m, o in zip(meshes, offsets, strict=True)]).astype(np.int32),
-        np.concatenate(
-            [m.uv if m.uv is not None else np.zeros((len(m.vertices_m), 2)) for m in meshes]
-        ).astype(np.float32),
+        np.concatenate([m.uv if m.uv is not None else np.zeros((len(m.vertices_m), 2)) for m in meshes]).astype(
+            np.float32
+        ),
         meshes[0].gloss,
     )
 

@@ -134,11 +134,13 @@ void main() {
 
 @cache
 def shader(*defines: str) -> core.Shader:
-    """The shader with any of MOVER (may be hidden behind what stands still), TEXTURED, SHINY (mirrors lamps) and IDS."""
+    """The shader with any of MOVER (hidden behind what stands still), TEXTURED, SHINY (mirrors lamps) and IDS."""
     head = "#version 150\n" + "".join(f"#define {d}\n" for d in defines)
     sources = []
     for source in (_VERTEX, _FRAGMENT):
-        source = source.replace("SHINE", _SHINE).replace("LAMPS", str(MAX_LAMPS)).replace("NEAREST", f"{1 / NEAR_M:.1f}")
+        source = (
+            source.replace("SHINE", _SHINE).replace("LAMPS", str(MAX_LAMPS)).replace("NEAREST", f"{1 / NEAR_M:.1f}")
+        )
         sources.append(source.replace("#version 150\n", head))
     return core.Shader.make(core.Shader.SL_GLSL, vertex=sources[0], fragment=sources[1])
 

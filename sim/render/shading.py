@@ -30,4 +30,3 @@ def vertex_light(points_m: np.ndarray, normals: np.ndarray, light: Light) -> np.
     lamps = np.asarray(light.lamps_m, float).reshape(-1, 3)
     direct = light.direct * lamp_scale(lamps) * lamp_sum(points_m, normals, lamps)
     return light.ambient * (0.8 + 0.2 * normals[:, 2]) + direct
-

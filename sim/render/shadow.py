@@ -19,8 +19,8 @@ _POINTS = 1200
 class Shadow:
     """How much light is left on a grid of the floor.
 
-    `kept`: uint8 (N, N), 255 = all; rows along y. `corner_m`: (2,) where its first cell's centre is. `outline_m`: points
-    (P, 3) on the floor all over the part that is darkened.
+    `kept`: uint8 (N, N), 255 = all; rows along y. `corner_m`: (2,) where its first cell's centre is. `outline_m`:
+    points (P, 3) on the floor all over the part that is darkened.
     """
 
     kept: np.ndarray

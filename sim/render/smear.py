@@ -16,7 +16,8 @@ _STEP_PX = 4.0
 def smeared(layer: np.ndarray, at_px: np.ndarray, way_px: np.ndarray) -> np.ndarray:
     """Mean of uint8 (h, w, 4) premultiplied BGRA, moved back and forth along the way.
 
-    `at_px`: (P, 2) points of the layer that are known to move by `way_px` (P, 2) altogether; in between it is interpolated.
+    `at_px`: (P, 2) points of the layer that are known to move by `way_px` (P, 2) altogether, or NaN. In between it is
+    interpolated.
     """
     way_px = np.clip(way_px, -_MOST_PX, _MOST_PX)
     length = np.hypot(*way_px.T)

@@ -131,12 +131,15 @@ class SoftwareRenderer:
         picture = target_for("software", *pinhole.size).draw(root, *pinhole.size, eye=pinhole.eye)
         for node in nodes:
             node.remove_node()
-        maps = np.ascontiguousarray(pinhole.maps[scale // 2 :: scale, scale // 2 :: scale])
+        rows, columns = (
+            np.minimum(np.arange(scale // 2, n + scale // 2, scale), n - 1) for n in pinhole.maps.shape[:2]
+        )
+        maps = np.ascontiguousarray(pinhole.maps[np.ix_(rows, columns)])
         return cv2.remap(np.ascontiguousarray(picture[..., :3]), maps, None, how, borderMode=cv2.BORDER_CONSTANT)
 
 
 def _paint_nearness(out: np.ndarray, pinhole: _Pinhole, rows: np.ndarray, faces: np.ndarray) -> None:
-    """One over the distance of triangles into float32 (h, w), in place, where they are nearest; it is linear on each."""
+    """One over the distance of triangles into float32 (h, w), in place where they are nearest. It is linear on each."""
     points = (rows[:, :3] - pinhole.camera.position_m) @ pinhole.camera.rotation.T
     away = np.maximum(points[:, 2], 1e-6)
     pixels = points[:, :2] / away[:, None] * pinhole.focal_px + (np.array(pinhole.size) - 1) / 2

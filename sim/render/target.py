@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Drawing targets: off-screen buffers into whose lower left corner scenes are drawn and from where they are read back."""
+"""Drawing targets: off-screen buffers into whose lower left corner scenes are drawn and from where they are read."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _vertex_format() -> core.GeomVertexFormat:
 
 
 def interleaved(mesh: Mesh, alpha: np.ndarray | float = 1.0) -> np.ndarray:
-    """float32 (V, 13) rows as the shaders read them. `alpha`: how open the sky is above a vertex, or a shadow's depth."""
+    """float32 (V, 13) rows as the shaders read them. `alpha`: how open the room is above a vertex."""
     rows = np.empty((len(mesh.vertices_m), _FLOATS), np.float32)
     rows[:, 0:3], rows[:, 3:6], rows[:, 6:9] = mesh.vertices_m, mesh.normals, mesh.colours
     rows[:, 9] = alpha
