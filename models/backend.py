@@ -168,9 +168,12 @@ def letterbox(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, 
     height, width = image.shape[:2]
     scale = min(size_hw[0] / height, size_hw[1] / width)
     inner_w, inner_h = round(width * scale), round(height * scale)
-    # A plain linear filter skips pixels beyond a factor of two and would alias fine stripes into noise.
-    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    inner = image if scale == 1 else cv2.resize(image, (inner_w, inner_h), interpolation=method)
+    inner = image
+    # A linear filter skips pixels beyond a factor of two; halving by averaging first costs less than one area filter.
+    while inner.shape[0] >= 2 * inner_h and inner.shape[1] >= 2 * inner_w:
+        inner = cv2.resize(inner, (inner.shape[1] // 2, inner.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    if inner.shape[:2] != (inner_h, inner_w):
+        inner = cv2.resize(inner, (inner_w, inner_h), interpolation=cv2.INTER_LINEAR)
     if inner.shape[:2] == tuple(size_hw):
         return np.ascontiguousarray(inner), scale, 0.0, 0.0
     top, left = (size_hw[0] - inner_h) // 2, (size_hw[1] - inner_w) // 2
