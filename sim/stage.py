@@ -19,7 +19,7 @@ from sim.behaviour.stock import Stock
 from sim.people.crowd import Crowd
 from sim.people.state import PersonState, PosedBody
 from sim.render.engine import Renderer
-from sim.render.mesh import Mesh, merged
+from sim.render.mesh import Light, Mesh, merged
 from sim.shop.products import product_mesh
 from sim.shop.room import RoomStyle
 from sim.shop.scene import item_mesh, shop_atlas, shop_scene
@@ -98,8 +98,22 @@ class Stage:
         slots: dict[str, list[Mesh]] = {}
         for found in self.play.timeline.shelf_items(0.0):
             slots.setdefault(found[2], []).append(self._item_mesh(*found))
-        scene = replace(scene, keyed={slot_id: merged(meshes) for slot_id, meshes in slots.items()})
+        keyed = {slot_id: merged(meshes) for slot_id, meshes in slots.items()}
+        scene = replace(scene, keyed=keyed, light=self._light(scene.light))
         return Renderer(scene, list(self.store.layout.camera_by_id.values()))
+
+    def _light(self, usual: Light) -> Light:
+        """The light of this seed."""
+        rng, wanted = rng_for(self.scenario.name, self.seed, "light"), self.scenario.light
+        brightness, directness = rng.uniform(*wanted.brightness), rng.uniform(*wanted.directness)
+        warmth = rng.uniform(*wanted.warmth)
+        red, green, blue = usual.tint
+        return replace(
+            usual,
+            ambient=usual.ambient * brightness,
+            direct=usual.direct * brightness * directness,
+            tint=(red, green * (1 - 0.3 * max(warmth, 0)), blue * (1 - warmth)),
+        )
 
     def slot_mesh(self, slot_id: str, at_s: float) -> Mesh | None:
         """What stands still in a slot at an instant; None if it is empty."""

@@ -167,6 +167,15 @@ class CameraFaults(_Model):
     white_balance: float = Field(default=0.04, ge=0, description="how far the gains of blue and red stray from 1")
 
 
+class ShopLight(_Model):
+    """The ceiling's light, drawn once: factors on how bright it is and on how much of it comes straight from the
+    lamps, and how much warmer or colder than white (as a share of blue)."""
+
+    brightness: tuple[float, float] = (0.85, 1.1)
+    directness: tuple[float, float] = (0.85, 1.15)
+    warmth: tuple[float, float] = (-0.03, 0.08)
+
+
 class Scenario(_Model):
     schema_version: int = 1
     name: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -174,6 +183,7 @@ class Scenario(_Model):
     store: str = "nanostore"
     shoppers: tuple[Shopper, ...] = Field(min_length=1)
     camera: CameraFaults = CameraFaults()
+    light: ShopLight = ShopLight()
     longest_s: float = Field(default=120, gt=0, description="a play that takes longer is a mistake in the scenario")
 
     @model_validator(mode="after")
