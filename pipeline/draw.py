@@ -49,9 +49,13 @@ class FloorPlan:
     """The store from above, +y up; draws what stands still once."""
 
     def __init__(self, layout: StoreLayout, size_px: tuple[int, int], names: bool = True) -> None:
-        points = np.array(
-            [*layout.floor_m, *(p for g in layout.gates for p in (*g.line_m, g.tap_m))]
-            + [c.position_m[:2] for c in layout.cameras]
+        points = np.concatenate(
+            [
+                np.array(layout.floor_m),
+                *(np.array(g.footprint.exterior.coords) for g in layout.gondolas),
+                *(np.array([*g.line_m, g.tap_m]) for g in layout.gates),
+                np.array([c.position_m[:2] for c in layout.cameras]),
+            ]
         )
         low, high = points.min(0) - 0.25, points.max(0) + 0.25
         self.scale = float(min(size_px[0] / (high[0] - low[0]), size_px[1] / (high[1] - low[1])))

@@ -22,6 +22,8 @@ from pipeline.perception.floor_filter import FloorFilter, MotionSettings, distan
 from pipeline.perception.zones import Zones
 
 NS = 1_000_000_000
+FADING = 0.98
+"""Memory of support: half of it is the last 3.5 s at 10 windows a second."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class FloorSettings:
     coast_s: float = 60.0
     support: float = 0.5
     """Share of the cameras which should see a candidate that must do so; a reflection or a poster is in one."""
+    ghost_support: float = 0.4
+    """Somebody who did not come in by a gate and whom fewer of those cameras see, over many looks, is none."""
     vanish_s: float = 10.0
     vanish_cameras: float = 2.5
     """Somebody whom that many cameras (on average) should see and none has seen for so long is not there."""
@@ -84,10 +88,10 @@ class _Person:
     track_id: str = ""
     hits: int = 0
     """Windows with a sure detection."""
-    views: int = 0
-    """Detections so far, over all cameras ..."""
-    expected: int = 0
-    """... and how many cameras should have seen it in those windows."""
+    views: float = 0.0
+    """Detections, over all cameras, fading over some seconds ..."""
+    expected: float = 0.0
+    """... and how many cameras should have seen it meanwhile."""
     overlooked: int = 0
     """Looks of cameras that should have seen it since it was last seen, none of which did; windows: `unseen`."""
     unseen: int = 0
@@ -221,6 +225,8 @@ class FloorTracker:
         seeing = self._zones.cameras_that_see(np.reshape([p.xy_m for p in everybody], (-1, 2)))
         for k, person in enumerate(everybody):
             expected = {c for c in looking if seeing[c][k]} | person.sources.keys()
+            person.views *= FADING
+            person.expected *= FADING
             if person.sources:
                 person.seen_ns = self._now_ns
                 person.hits += person.sure_ns == self._now_ns
@@ -367,6 +373,8 @@ class FloorTracker:
     def _is_gone(self, person: _Person) -> bool:
         s = self._settings
         unseen_s = (self._now_ns - person.seen_ns) / NS
+        if not person.at_gate and person.expected > 40 and person.views < s.ghost_support * person.expected:
+            return True
         if unseen_s <= s.gone_s:
             return False
         if person.hits < s.doubtful_hits and unseen_s > s.doubtful_coast_s:
