@@ -46,8 +46,9 @@ class GlRenderer:
         out = picture.colour.copy()
         present = [self._movers.get(mesh, self._backdrop.light) for mesh in movers]
         for mover in present:
-            if mover.shadow is not None:
-                _darken(picture, out, mover.shadow)
+            shadow = mover.shadow_seen_by(picture.camera)
+            if shadow is not None:
+                _darken(picture, out, shadow)
         for group, rect in grouped(present, picture.camera):
             left, top, right, bottom = rect
             layer = self._layer(picture, group, rect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from panda3d import core
@@ -19,28 +19,50 @@ from sim.render.upload import geom_node, interleaved
 
 _OUTLINE = 2000  # vertices that are looked at to find out where a mover is
 _GAP_M = 0.025  # how far from them the other vertices may be
+_AROUND_M = np.stack(np.meshgrid([-0.9, -0.3, 0.3, 0.9], [-0.9, -0.3, 0.3, 0.9], [0.0]), axis=-1).reshape(-1, 3)
 _KEPT = 64
 
 
-@dataclass(frozen=True, eq=False)
 class Mover:
-    """A mesh that has been uploaded. `mesh` is kept so that its id, the key, stays its own.
+    """A mesh that moves. It is uploaded, and its shadow worked out, only when some camera sees them.
 
-    `outline_m`: points (P, 3) all over it, `swept_m` (P, 3) how far they go while the shutter is open, or None.
+    `mesh` is kept so that its id, the key, stays its own. `outline_m`: points (P, 3) all over it, `swept_m`: (P, 3), how
+    far they go while the shutter is open, or None.
     """
 
-    mesh: Mesh
-    node: core.GeomNode
-    shadow: Shadow | None
-    outline_m: np.ndarray
-    swept_m: np.ndarray | None
-    gap_m: float
+    def __init__(self, mesh: Mesh, light: Light) -> None:
+        self.mesh = mesh
+        self._light = light
+        step = -(-len(mesh.vertices_m) // _OUTLINE)
+        self.outline_m = mesh.vertices_m[::step]
+        self.swept_m = None if mesh.swept_m is None else mesh.swept_m[::step]
+        self._gap_m = 0.0 if step == 1 else _GAP_M
+        if self.swept_m is not None:
+            self._gap_m += float(np.abs(self.swept_m).max()) / 2
+
+    @cached_property
+    def node(self) -> core.GeomNode:
+        node = geom_node(interleaved(self.mesh), self.mesh.faces, static=False)
+        used = (("TEXTURED", self.mesh.uv is not None), ("SHINY", self.mesh.gloss > 0.01))
+        core.NodePath(node).set_shader(shader("MOVER", *(name for name, wanted in used if wanted)), 1)
+        return node
+
+    @cached_property
+    def shadow(self) -> Shadow | None:
+        return cast_shadow(self.outline_m, self._light)
+
+    def shadow_seen_by(self, camera: Camera) -> Shadow | None:
+        """The shadow, if it falls where the camera may see it."""
+        middle = np.array([*self.outline_m[:: len(self.outline_m) // 50 + 1, :2].mean(axis=0), 0.0])
+        if bounds(camera, middle + _AROUND_M, 0, dense=True) is None:
+            return None
+        return self.shadow
 
     def bounds(self, camera: Camera) -> Rect | None:
         margin_px = 2
-        if self.gap_m:
+        if self._gap_m:
             nearest = max(float(camera.depth_m(self.outline_m[::16]).min()), 0.3)
-            margin_px += int(np.ceil(self.gap_m * camera.matrix[0, 0] / nearest))
+            margin_px += int(np.ceil(self._gap_m * camera.matrix[0, 0] / nearest))
         return bounds(camera, self.outline_m, margin_px, dense=True)
 
 
@@ -56,25 +78,11 @@ class MoverCache:
     def get(self, mesh: Mesh, light: Light) -> Mover:
         key = id(mesh)
         if key not in self._movers:
-            self._movers[key] = _upload(mesh, light)
+            self._movers[key] = Mover(mesh, light)
             if len(self._movers) > _KEPT:
                 self._movers.popitem(last=False)
         self._movers.move_to_end(key)
         return self._movers[key]
-
-
-def _upload(mesh: Mesh, light: Light) -> Mover:
-    node = geom_node(interleaved(mesh), mesh.faces, static=False)
-    kinds = [k for k, used in (("TEXTURED", mesh.uv is not None), ("SHINY", mesh.gloss > 0.01)) if used]
-    core.NodePath(node).set_shader(shader("MOVER", *kinds), 1)
-    step = -(-len(mesh.vertices_m) // _OUTLINE)
-    outline = mesh.vertices_m[::step]
-    gap_m = 0.0 if step == 1 else _GAP_M
-    swept = None
-    if mesh.swept_m is not None:
-        swept = mesh.swept_m[::step]
-        gap_m += float(np.abs(swept).max()) / 2
-    return Mover(mesh, node, cast_shadow(outline, light), outline, swept, gap_m)
 
 
 def grouped(movers: Sequence[Mover], camera: Camera) -> list[tuple[list[Mover], Rect]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 
+_TILE_PX = 640
 _TILE_MARGIN_PX = 96
 
 
@@ -112,15 +114,28 @@ def _shade(width: int, height: int, s: SensorSettings) -> np.ndarray:
 def _noise_tiles(width: int, height: int, s: SensorSettings, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """What to add and what to subtract, uint8 (H + margin, W + margin, 3): cut at random places, they are the noise."""
     rng = np.random.default_rng((*key, 0x6E6F6973))
+    repeats = [-(-(v + _TILE_MARGIN_PX) // _TILE_PX) for v in (height, width)]
+    tiles = []
+    for rough in _unit_noise(s.noise_grain_px, s.colour_noise):
+        # Two half-normal parts, one added and one taken away; the difference has `noise` as its deviation.
+        tile = np.maximum(rough, 0) * np.float32(s.noise / np.sqrt(2 * 0.3408))
+        tile += rng.random(tile.shape, np.float32)  # dithered: small noise is not lost
+        whole = np.clip(tile, 0, 255).astype(np.uint8)
+        tiles.append(np.tile(whole, (*repeats, 1))[: height + _TILE_MARGIN_PX, : width + _TILE_MARGIN_PX].copy())
+    return tiles[0], tiles[1]
+
+
+@cache
+def _unit_noise(grain_px: float, colour: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two tiles of noise, float32 (N, N, 3), deviation 1, that fit together at their edges."""
+    rng = np.random.default_rng(0x7469_6C65)
     tiles = []
     for _ in range(2):
-        shape = height + _TILE_MARGIN_PX, width + _TILE_MARGIN_PX
-        grey = rng.standard_normal((*shape, 1), np.float32)
-        tile = (1 - s.colour_noise) * grey + s.colour_noise * rng.standard_normal((*shape, 3), np.float32)
-        if s.noise_grain_px > 0.3:
-            tile = cv2.GaussianBlur(tile, (0, 0), s.noise_grain_px)
-        # Two half-normal parts, one added and one taken away; the difference has `noise` as its deviation.
-        tile = np.maximum(tile / tile.std(), 0) * (s.noise / np.sqrt(2 * 0.3408))
-        whole = np.floor(tile + rng.random(tile.shape, np.float32))  # dithered: small noise is not lost
-        tiles.append(np.clip(whole, 0, 255).astype(np.uint8))
+        grey = rng.standard_normal((_TILE_PX, _TILE_PX, 1), np.float32)
+        tile = (1 - colour) * grey + colour * rng.standard_normal((_TILE_PX, _TILE_PX, 3), np.float32)
+        if grain_px > 0.3:
+            border = 8
+            tile = np.pad(tile, ((border, border), (border, border), (0, 0)), mode="wrap")
+            tile = cv2.GaussianBlur(tile, (0, 0), grain_px)[border:-border, border:-border]
+        tiles.append(tile / tile.std())
     return tiles[0], tiles[1]
