@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
 
 from calibration.layout import StoreLayout
 from sim.behaviour.body import Body, minimum_jerk
@@ -195,6 +195,7 @@ def _hold_at(history: Sequence[Hold], at_s: float) -> list[Hold]:
 def _between(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     """Rigid pose (4, 4) a share `t` of the way from one to another."""
     out = np.eye(4)
-    out[:3, :3] = Slerp([0, 1], Rotation.from_matrix(np.stack([a[:3, :3], b[:3, :3]])))(t).as_matrix()
+    turn, _ = cv2.Rodrigues(a[:3, :3].T @ b[:3, :3])
+    out[:3, :3] = a[:3, :3] @ cv2.Rodrigues(t * turn)[0]
     out[:3, 3] = (1 - t) * a[:3, 3] + t * b[:3, 3]
     return out
