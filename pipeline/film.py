@@ -119,6 +119,7 @@ class MosaicWriter:
         raise self._error
 
     def _write(self) -> None:
+        over = False
         try:
             with av.open(str(self._part), "w", format="mp4", options={"movflags": "faststart"}) as out:
                 stream = out.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1000))
@@ -134,11 +135,12 @@ class MosaicWriter:
                     picture.pts = (window.frame_set.mid_ns - self._start_ns) // 1_000_000
                     picture.time_base = Fraction(1, 1000)
                     out.mux(stream.encode(picture))
+                over = True
                 out.mux(stream.encode())
         except Exception as error:
             self._error = error
-            while self._queue.get() is not None:  # let the caller come to the error instead of waiting for room
-                pass
+            while not over:  # let the caller come to the error instead of waiting for room
+                over = self._queue.get() is None
 
     def _draw(self, window: _Window) -> np.ndarray:
         owner = {(c, row): track.track_id for track in window.floor_tracks for c, row in track.sources.items()}

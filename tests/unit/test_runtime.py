@@ -9,6 +9,7 @@ import itertools
 import json
 import resource
 import signal
+import threading
 
 import av
 import numpy as np
@@ -16,6 +17,8 @@ import pytest
 
 from pipeline import run_files, runtime
 from pipeline.errors import CaptureError, LayoutError, OutputError, RecordingError, WalkoutError, WeightsError
+from pipeline.film import MosaicWriter
+from pipeline.messages import FrameSet
 from tests.scripted_shop import ANNA, BEN, BREAD, COLA, START_NS, S, Visitor, stages, write_recording
 
 
@@ -220,21 +223,28 @@ def test_a_disk_that_fills_at_any_moment_leaves_nothing_half_written(recording, 
             nothing_half_written(tmp_path / "out")
 
 
-@pytest.mark.parametrize("limit_bytes", [0, 2_000, 20_000, 200_000])
-def test_files_that_may_not_grow_are_one_line(recording, tmp_path, limit_bytes):
-    """A real limit of the system: writes beyond it fail with EFBIG, in our files and in SQLite's alike."""
+@contextlib.contextmanager
+def file_size_limit(limit_bytes):
+    """No file of this process may grow beyond `limit_bytes`: writes fail with EFBIG."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
     try:
-        with pytest.raises(WalkoutError) as error:
-            run(recording, tmp_path / "out")
-    except pytest.fail.Exception:
-        assert limit_bytes == 200_000  # the largest files of this run fit
-        return
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.parametrize(("limit_bytes", "video"), [(0, True), (2_000, False), (20_000, True), (200_000, True)])
+def test_files_that_may_not_grow_are_one_line(recording, tmp_path, limit_bytes, video):
+    """A real limit of the system: writes beyond it fail with EFBIG, in our files and in SQLite's alike."""
+    try:
+        with file_size_limit(limit_bytes), pytest.raises(WalkoutError) as error:
+            run(recording, tmp_path / "out", video=video)
+    except pytest.fail.Exception:
+        assert limit_bytes == 200_000  # the largest files of this run fit
+        return
     assert "\n" not in str(error.value)
     nothing_half_written(tmp_path / "out")
 
@@ -304,3 +314,26 @@ def test_product_weights_for_another_catalogue_are_one_line(recording, monkeypat
     shop = runtime.Shop.open(recording)
     with pytest.raises(WeightsError, match="2 classes are not the catalogue's 2 products"):
         runtime.load_stages(shop, shop.settings)
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 100, 3_000])
+def test_a_film_that_cannot_be_finished_is_an_error_and_not_a_wait(recording, tmp_path, limit_bytes):
+    """Small films are buffered: the disk is met only when the file is closed, after the last picture."""
+    layout = runtime.Shop.open(recording).layout
+    failed = []
+
+    def write():
+        try:
+            with MosaicWriter(tmp_path / "film.mp4", layout, ["cam1"], fps=10) as film:
+                for k in range(3):
+                    film.add(FrameSet(k, START_NS + k * S, S, {}), {}, [])
+        except OutputError as error:
+            failed.append(str(error))
+
+    with file_size_limit(limit_bytes):
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(30)
+    assert not writer.is_alive()
+    assert len(failed) == 1 and "film.mp4: the film cannot be written" in failed[0]
+    assert list(tmp_path.iterdir()) == []
