@@ -147,21 +147,26 @@ def play(scenario: Scenario, seed: int, layout: StoreLayout, catalogue: Catalogu
         rng = rng_for(scenario.name, seed, f"acts {script.id}")
         world.shoppers[script.id] = Shopper(world, script, spec, _carry_palms(crowd, spec), rng)
     tracks = {name: Track() for name in world.shoppers}
-    while not all(s.done for s in world.shoppers.values()):
+    over_s = None
+    while over_s is None or world.now_s < over_s + AFTER_S:
         for name, shopper in world.shoppers.items():
             shopper.tick()
             if shopper.present:
                 tracks[name].add(world.now_s, shopper.body)
         world.now_s += DT_S
-        if world.now_s > scenario.longest_s:
-            busy = ", ".join(s.id for s in world.shoppers.values() if not s.done)
-            raise ScenarioError(f"{scenario.name}, seed {seed}: {busy} not done after {scenario.longest_s:g} s")
+        busy = [s.id for s in world.shoppers.values() if not s.done]
+        if over_s is None and not busy:
+            over_s = world.now_s
+        if busy and world.now_s > scenario.longest_s:
+            raise ScenarioError(
+                f"{scenario.name}, seed {seed}: {', '.join(busy)} not done after {scenario.longest_s:g} s"
+            )
     motions = {name: Motion.of(track) for name, track in tracks.items()}
     touched = tuple(i for i in stock.items.values() if len(i.history) > 1)
     timeline = Timeline(motions, touched, {i.item_id: i for i in stock.items.values()}, layout, world.size_m)
     visits = tuple(_visit(world, shopper, touched) for shopper in world.shoppers.values())
     handlings = tuple(sorted(world.handlings, key=lambda h: h.at_s))
-    return Play(scenario, seed, specs, timeline, handlings, visits, round(world.now_s + AFTER_S, 3))
+    return Play(scenario, seed, specs, timeline, handlings, visits, round(over_s + AFTER_S, 3))
 
 
 def _visit(world: World, shopper: Shopper, touched: tuple[Item, ...]) -> Visit:

@@ -76,15 +76,16 @@ class Shopper(Walker):
     def tick(self) -> None:
         """One step of everything."""
         if not self.present:
-            if self.world.now_s < self.enter_s:
+            if self.done or self.world.now_s < self.enter_s:
                 return
             self.present = True
         was_inside = inside_of(self.gate, self.body.xy) > 0
-        try:
-            next(self._script)
-        except StopIteration:
-            self.present, self.done = False, True
-            return
+        if next(self._script, "over") == "over":
+            # Who has left is gone; whose script ends in the shop stands there.
+            self.done, self.present = True, was_inside
+            self.stand()
+            if not self.present:
+                return
         for side, task in enumerate(self._beside):
             if task is not None and next(task, "over") == "over":
                 self._beside[side] = None

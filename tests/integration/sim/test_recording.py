@@ -188,6 +188,6 @@ def test_videos_that_do_not_fit_are_named(recording, store, tmp_path):
     cut.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     with pytest.raises(RecordingError, match="cam3"):
         import_videos(store, {"cam3": cut}, tmp_path / "b")
-    with pytest.raises(RecordingError, match="cam3.*no such"):
+    with pytest.raises(RecordingError, match=r"cam3.*no such"):
         import_videos(store, {"cam3": tmp_path / "none.mp4"}, tmp_path / "c")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cut.mp4"]

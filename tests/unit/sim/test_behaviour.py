@@ -4,18 +4,18 @@
 import numpy as np
 import pytest
 
-from calibration.catalogue import load_catalogue
+from calibration.catalogue import load_catalogue, load_planogram
 from calibration.layout import load_layout
 from pipeline.errors import ScenarioError
 from sim.behaviour.play import play
-from sim.behaviour.scenario import SCENARIOS, Scenario, load_scenario, scenario_names
+from sim.behaviour.scenario import Scenario, load_scenario, scenario_names
 from sim.behaviour.stock import Stock
-from sim.stage import STORES
 from sim.shop.stock import slot_item_poses
+from sim.stage import STORES
 
 LAYOUT = load_layout(STORES / "nanostore" / "layout.yaml")
 CATALOGUE = load_catalogue(STORES / "nanostore" / "catalogue.yaml")
-PLANOGRAM = __import__("yaml").safe_load((STORES / "nanostore" / "planogram.yaml").read_text())["slots"]
+PLANOGRAM = load_planogram(STORES / "nanostore" / "planogram.yaml", LAYOUT, CATALOGUE).slots
 
 
 def stocked() -> Stock:
@@ -26,7 +26,9 @@ def stocked() -> Stock:
 
 
 def played(*do, seed=0, **more):
-    scenario = Scenario.model_validate({"name": "test", "shoppers": [{"id": "anna", "do": ["tap", *do, "leave"]}], **more})
+    scenario = Scenario.model_validate(
+        {"name": "test", "shoppers": [{"id": "anna", "do": ["tap", *do, "leave"]}], **more}
+    )
     return play(scenario, seed, LAYOUT, CATALOGUE, stocked())
 
 
@@ -56,7 +58,7 @@ def test_the_scenarios_of_the_first_issue_are_there():
 def test_a_mistake_names_file_and_field(tmp_path, text, named):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(ScenarioError, match="mine.yaml") as error:
+    with pytest.raises(ScenarioError, match=r"mine\.yaml") as error:
         load_scenario(path)
     assert named in str(error.value)
 
@@ -151,7 +153,10 @@ def test_an_item_changes_hands():
         {
             "name": "test",
             "shoppers": [
-                {"id": "anna", "do": ["tap", {"pick": {"as": "a"}}, {"hand_over": {"item": "a", "to": "ben"}}, "leave"]},
+                {
+                    "id": "anna",
+                    "do": ["tap", {"pick": {"as": "a"}}, {"hand_over": {"item": "a", "to": "ben"}}, "leave"],
+                },
                 {"id": "ben", "enter_s": 2.5, "do": ["tap", {"receive": {"from": "anna"}}, "leave"]},
             ],
         }
@@ -168,3 +173,9 @@ def test_a_wish_that_cannot_be_met_is_the_scenarios_mistake():
         played({"pick": {"product": "0000000000000"}})
 
 
+def test_who_does_not_leave_stays_and_has_not_left():
+    scenario = Scenario.model_validate({"name": "test", "shoppers": [{"id": "anna", "do": ["tap", "pick"]}]})
+    result = play(scenario, 0, LAYOUT, CATALOGUE, stocked())
+    (visit,) = result.visits
+    assert visit.left_s is None and sum(visit.items.values()) == 1
+    assert result.timeline.states([result.duration_s - 0.05])[0]

@@ -20,7 +20,9 @@ def camera_at(position_m, target_m, focal_px=800.0) -> Camera:
 
 def ball(centre_m, radius_m=0.3, name="ball") -> PosedBody:
     """A sphere of triangles, all key points in its middle but the nose, which is on its -x side."""
-    u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 80, endpoint=False), np.linspace(0.02, np.pi - 0.02, 60), indexing="ij")
+    u, v = np.meshgrid(
+        np.linspace(0, 2 * np.pi, 80, endpoint=False), np.linspace(0.02, np.pi - 0.02, 60), indexing="ij"
+    )
     normals = np.stack([np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)], -1).reshape(-1, 3)
     i, j = np.meshgrid(np.arange(80), np.arange(59), indexing="ij")
     corner = lambda a, b: ((a % 80) * 60 + b).ravel()  # noqa: E731
