@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import yaml
 
-from models.registry import Task, load_model, resolve
+from models.registry import WEIGHTS_DIR, Task, load_model, resolve
+from models.train import ARCHITECTURE
 from pipeline.errors import OutputError, WeightsError
 
 Format = Literal["openvino", "onnx", "tensorrt"]
@@ -63,3 +65,31 @@ def export(
 def _stem(weights: str | Path) -> str:
     path = Path(weights)
     return path.stem if path.suffix == ".pt" else path.name
+
+
+def publish(weights: Path, task: Task, name: str, imgsz_hw: tuple[int, int], out: Path = WEIGHTS_DIR) -> None:
+    """Put trained weights where the registry finds them: `NAME.pt` in half precision and its OpenVINO export.
+
+    What a checkpoint keeps of the machine it was trained on (paths, git state) is left out.
+    """
+    from ultralytics.nn.tasks import load_checkpoint
+
+    resolve(weights, task)
+    model, _ = load_checkpoint(str(weights))
+    model = model.half().to("cpu")
+    model.args = {"imgsz": max(imgsz_hw), "task": task, "model": ARCHITECTURE[task], "data": f"{name}.yaml"}
+    model.walkout_imgsz_hw = tuple(imgsz_hw)
+    model.pt_path = f"{name}.pt"
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"{name}.pt"
+    torch.save({"epoch": -1, "model": model, "train_args": model.args, "license": "AGPL-3.0-or-later"}, file)
+    folder = export(file, task, out / "making", imgsz_hw=imgsz_hw)
+    final = out / f"{name}_openvino_model"
+    shutil.rmtree(final, ignore_errors=True)
+    folder.rename(final)
+    shutil.rmtree(out / "making")
+    metadata = yaml.safe_load((final / "metadata.yaml").read_text(encoding="utf-8"))
+    metadata["description"] = f"{name}, trained from scratch on simulated pictures"
+    (final / "metadata.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False), encoding="utf-8")
