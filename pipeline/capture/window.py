@@ -187,25 +187,30 @@ def capture_store(
 ) -> Capture:
     """The windows of a store's live cameras, from now on, for ever.
 
-    `CaptureError` names the cameras whose `url` the layout does not give.
+    Where every `url` is a video file, these are played from now on as a recording is: every picture counts, and it
+    ends. `CaptureError` names the cameras whose `url` the layout does not give, or a file of another size.
     """
     silent = [spec.id for spec in layout.cameras if not spec.url]
     if silent:
         raise CaptureError(f"store {layout.store_id}: the layout gives no url for camera {', '.join(silent)}")
     stop = threading.Event()
     threads = max(1, (os.cpu_count() or 1) // len(layout.cameras))
-    sources = {
-        spec.id: LiveSource(spec.id, _as_url(spec.url or ""), spec.size_px, stop, clock_ns, threads=threads)
+    window_ns = round((window_s or 1 / max(spec.fps for spec in layout.cameras)) * NS)
+    start_ns = clock_ns()
+    files = {spec.id: Path((spec.url or "").removeprefix("file://")) for spec in layout.cameras}
+    if all(path.is_file() for path in files.values()):
+        played = {
+            spec.id: FileSource(spec.id, files[spec.id], spec.size_px, start_ns, threads=threads)
+            for spec in layout.cameras
+        }
+        for source in played.values():
+            source.check_size()
+        return Capture(played, start_ns, window_ns, on_status=on_status)
+    live = {
+        spec.id: LiveSource(spec.id, spec.url or "", spec.size_px, stop, clock_ns, threads=threads)
         for spec in layout.cameras
     }
-    window_s = window_s or 1 / max(spec.fps for spec in layout.cameras)
-    return Capture(
-        sources, clock_ns(), round(window_s * NS), live=True, on_status=on_status, stop=stop, clock_ns=clock_ns
-    )
-
-
-def _as_url(url: str) -> str:
-    return str(Path(url.removeprefix("file://"))) if url.startswith("file://") else url
+    return Capture(live, start_ns, window_ns, live=True, on_status=on_status, stop=stop, clock_ns=clock_ns)
 
 
 @dataclass

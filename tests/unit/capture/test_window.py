@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.capture.recording import Recording
 from pipeline.capture.sources import ClockMap
-from pipeline.capture.window import Capture, capture_recording
+from pipeline.capture.window import Capture, capture_recording, capture_store
 from pipeline.errors import CaptureError
 from pipeline.messages import Frame
 
@@ -126,6 +126,23 @@ def test_the_same_files_give_the_same_windows(make_recording):
 def test_a_coarser_window(make_recording):
     sets, _ = watch(make_recording({"cam1": even(20)}), window_s=0.5)
     assert len(sets) == 5  # centred on 0, 0.5 ... 2.0 s; the last picture is at 1.9 s
+
+
+def test_a_store_whose_cameras_are_files_plays_them(make_recording):
+    root = make_recording({"cam1": even(12), "cam2": even(12)})
+    layout = Recording.open(root).layout
+    urls = {"cam1": str(root / "video" / "cam1.mp4"), "cam2": f"file://{root / 'video' / 'cam2.mp4'}"}
+    cameras = tuple(spec.model_copy(update={"url": urls[spec.id]}) for spec in layout.cameras)
+    with capture_store(layout.model_copy(update={"cameras": cameras}), clock_ns=lambda: START_NS) as capture:
+        sets = list(capture)
+    assert [grey(s.frames["cam2"]) for s in sets] == list(range(12))
+    assert sets[0].mid_ns == START_NS
+
+
+def test_a_store_without_urls_is_told_so(make_recording):
+    layout = Recording.open(make_recording({"cam1": even(2), "cam2": even(2)})).layout
+    with pytest.raises(CaptureError, match="store tiny: the layout gives no url for camera cam1, cam2"):
+        capture_store(layout)
 
 
 def test_readers_end_when_the_reader_of_windows_stops_early(make_recording):
