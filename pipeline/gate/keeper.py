@@ -139,20 +139,33 @@ class GateKeeper:
             waited_s = (at_ns - visit.opened.at_ns) / S
             if visit.bindings or not s.bind_settle_s <= waited_s <= s.bind_wait_s + s.bind_settle_s:
                 continue
-            line = self._lines[visit.opened.gate_id]
-            chances = []
-            for path in self._paths.values():
-                if path.track_id in self._visit_of:
-                    continue
-                when_ns, xy = path.nearest_in_time(visit.opened.at_ns)
-                apart_s = abs(when_ns - visit.opened.at_ns) / S
-                if apart_s > s.bind_wait_s:
-                    continue
-                away_m = max(float(np.linalg.norm(xy - line.tap_m)) - s.walk_m_s * apart_s, 0.0)
-                chances.append((away_m, apart_s, path.track_id))
-            if chances and min(chances)[0] <= line.gate.radius_m:
-                events.append(self._bound(visit, min(chances)[2], visit.opened.at_ns))
+            track_id = self._at_tap(visit.opened)
+            if track_id is not None:
+                events.append(self._bound(visit, track_id, visit.opened.at_ns))
         return events
+
+    def _at_tap(self, opened: VisitOpened) -> str | None:
+        """The track nearest to the tap's place at its time; else the one that came nearest shortly before or after."""
+        s, line = self._settings, self._lines[opened.gate_id]
+        then, around = [], []
+        for path in self._paths.values():
+            if path.track_id in self._visit_of:
+                continue
+            when_ns, xy = path.nearest_in_time(opened.at_ns)
+            apart_s = abs(when_ns - opened.at_ns) / S
+            if apart_s <= s.bind_wait_s:  # who was not seen at that moment has walked meanwhile
+                away_m = max(float(np.linalg.norm(xy - line.tap_m)) - s.walk_m_s * apart_s, 0.0)
+                then.append((away_m, apart_s, path.track_id))
+            near = [
+                (float(np.linalg.norm(xy - line.tap_m)), abs(at_ns - opened.at_ns) / S, path.track_id)
+                for at_ns, xy in path.recent
+                if abs(at_ns - opened.at_ns) <= s.bind_around_s * S
+            ]
+            around += [min(near)] if near else []
+        for chances in (then, around):
+            if chances and min(chances)[0] <= line.gate.radius_m:
+                return min(chances)[2]
+        return None
 
     def _stitch(self, at_ns: int) -> list[TrackBound]:
         """A track that begins in the middle of the shop continues the visit whose track was lost near there.

@@ -14,6 +14,8 @@ class GateSettings:
     """After a tap, wait this long before choosing: a person's track may be some frames younger than the person."""
     bind_wait_s: float = 3.0
     """A tap without anybody near waits this long for a track to be born."""
+    bind_around_s: float = 1.5
+    """When nobody stood there at the very moment: who did so at most this much earlier or later."""
     walk_m_s: float = 1.5
     """How fast people move, where a place and an instant must be matched."""
     arm_m: float = 0.25

@@ -153,6 +153,12 @@ def test_nobody_near_the_tap_binds_nobody(layout):
     assert shop.closings == []
 
 
+def test_a_tap_whose_clock_is_off_binds_who_was_there_shortly_before(layout):
+    quick = [(0, 0.5, 1), (0.5, 0.5, 1), (2, 4, 1), (15, 4, 1), (19, 0, 1)]
+    shop = Shop(layout, {"t1": quick}, [Tap(at(1.5), "anna")])
+    assert shop.bound() == {"anna": ["t1"]}
+
+
 def test_who_comes_in_without_a_tap_is_nobodys_visit(layout):
     tailgater = [(t + 1.5, x, y + 0.4) for t, x, y in ROUND]
     events = [pick(8, t1=1.0), pick(10, t2=1.0), pick(11, t1=0.6, t2=0.4)]
@@ -195,6 +201,17 @@ def test_stepping_back_in_at_once_is_one_visit_until_the_real_exit(layout):
     step = [*ROUND[:5], (18, 0.95, 1), (18.2, 1.3, 1), (20, 4, 1), (24, 0, 1)]
     (left,) = Shop(layout, {"t1": step}, [Tap(at(1.5), "anna")]).exits
     assert left.at_ns >= at(22.9)
+
+
+def test_going_out_by_another_gate_closes_the_visit_there(layout):
+    far = layout.gates[0].model_copy(
+        update={"id": "far", "line_m": ((5, 0), (5, 2)), "inward": (-1, 0), "tap_m": (5.5, 1)}
+    )
+    through = [*ROUND[:5], (17, 6, 1)]
+    (left,) = Shop(
+        layout.model_copy(update={"gates": (*layout.gates, far)}), {"t1": through}, [Tap(at(1.5), "a")]
+    ).exits
+    assert left.gate_id == "far" and at(15.9) <= left.at_ns <= at(16.2)
 
 
 def test_lost_near_the_line_on_the_way_out_has_left(layout):
