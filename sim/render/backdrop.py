@@ -21,7 +21,7 @@ from sim.render.rects import Rect, bounds, box_points, disjoint, grown, overlap,
 from sim.render.shaders import FAR_M, INVERSE_SCALE, NEAR_M, camera_inputs, light_inputs, set_inputs, set_window, shader
 from sim.render.target import target_for
 from sim.render.tessellate import split_by_place, tessellated
-from sim.render.upload import colour_texture, depth_texture, geom_node, interleaved
+from sim.render.upload import colour_texture, geom_node, interleaved, nearness_texture
 
 SUPER = 2
 """Everything is drawn at this many times the size and averaged, which smooths edges."""
@@ -68,7 +68,7 @@ class Picture:
         self.colour = np.zeros((height, width, 3), np.uint8)
         self.nearness = np.zeros((height * SUPER, width * SUPER), np.uint16)
         self.floor_xy = np.zeros((-(-height // FLOOR_STEP), -(-width // FLOOR_STEP), 2), np.float32)
-        self.nearness_map: core.Texture | None = None
+        self.nearness_map = nearness_texture(width * SUPER, height * SUPER)
         self.stale: list[Rect] = [(0, 0, width, height)]
         self._rays: np.ndarray | None = None
 
@@ -110,12 +110,13 @@ class Backdrop:
         set_inputs(self._root, self.light_inputs)
         self._parts: list[_Part] = []
         self._part_of: dict[Hashable, _Part] = {}
-        if scene.static:
-            for rows, faces in split_by_place(*self._worked_out(scene.static), _CELL_M):
+        static = [mesh for mesh in scene.static if len(mesh.faces)]
+        if static:
+            for rows, faces in split_by_place(*self._worked_out(static), _CELL_M):
                 part = _Part()
                 self._upload(part, rows, faces)
                 self._parts.append(part)
-        keys = list(scene.keyed)
+        keys = [key for key, mesh in scene.keyed.items() if len(mesh.faces)]
         for start in range(0, len(keys), _KEYS):
             part = _Part({key: scene.keyed[key] for key in keys[start : start + _KEYS]})
             self._parts.append(part)
@@ -125,6 +126,9 @@ class Backdrop:
             picture.stale = [(0, 0, *picture.camera.size_px)]
 
     def replace(self, key: Hashable, mesh: Mesh | None) -> None:
+        """Other content, or none, under a key."""
+        if mesh is not None and not len(mesh.faces):
+            mesh = None
         part = self._part_of.get(key)
         if part is None:
             part = self._part_of[key] = _Part()
@@ -165,7 +169,7 @@ class Backdrop:
                 self._draw(picture, rect)
                 picture.find_floor(rect)
             picture.stale = []
-            picture.nearness_map = depth_texture(picture.nearness)
+            picture.nearness_map.set_ram_image(picture.nearness)
         return picture
 
     def _draw(self, picture: Picture, rect: Rect) -> None:

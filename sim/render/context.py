@@ -34,7 +34,8 @@ def engine() -> core.GraphicsEngine:
     core.load_prc_file_data(
         "walkout",
         "audio-library-name null\nnotify-level-display fatal\nnotify-level-glgsg error\nnotify-level-linmath fatal\n"
-        "textures-power-2 none\nsync-video 0\ntexture-minfilter linear\nmax-texture-dimension 8192\n",
+        "textures-power-2 none\nsync-video 0\ntexture-minfilter linear\nmax-texture-dimension 8192\n"
+        "garbage-collect-states 0\n",  # the collector would have to be called: states, and their textures, piled up
     )
     return core.GraphicsEngine.get_global_ptr()
 

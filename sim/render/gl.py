@@ -44,7 +44,7 @@ class GlRenderer:
     def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
         picture = self._backdrop.picture(camera_id)
         out = picture.colour.copy()
-        present = [self._movers.get(mesh, self._backdrop.light) for mesh in movers]
+        present = [self._movers.get(mesh, self._backdrop.light) for mesh in movers if len(mesh.faces)]
         for mover in present:
             shadow = mover.shadow_seen_by(picture.camera)
             if shadow is not None:
@@ -74,6 +74,8 @@ class GlRenderer:
         root = self._scene_of(picture, [], (0, 0, size[0] * scale, size[1] * scale), SUPER * scale)
         root.set_shader(shader("MOVER", "IDS"), 2)
         for i, mesh in enumerate(movers):
+            if not len(mesh.faces):
+                continue
             node = root.attach_new_node(self._movers.get(mesh, self._backdrop.light).node)
             node.set_shader_input("id", (i + 1) / 255.0)
         ids = target_for("gl", *size).draw(root, *size)

@@ -26,8 +26,8 @@ _KEPT = 64
 class Mover:
     """A mesh that moves. It is uploaded, and its shadow worked out, only when some camera sees them.
 
-    `mesh` is kept so that its id, the key, stays its own. `outline_m`: points (P, 3) all over it, `swept_m`: (P, 3), how
-    far they go while the shutter is open, or None.
+    `mesh` is kept so that its id, the key, stays its own. `outline_m`: points (P, 3) all over it. `swept_m`: (P, 3)
+    how far they go while the shutter is open, or None.
     """
 
     def __init__(self, mesh: Mesh, light: Light) -> None:

@@ -76,7 +76,8 @@ class SoftwareRenderer:
         self._root.set_texture(self._atlas)
         self._keyed: dict[Hashable, list[core.NodePath]] = {}
         for mesh in scene.static:
-            self._add(mesh)
+            if len(mesh.faces):
+                self._add(mesh)
         for key, mesh in scene.keyed.items():
             self.replace_static(key, mesh)
 
@@ -84,7 +85,7 @@ class SoftwareRenderer:
         for node in self._keyed.pop(key, []):
             node.remove_node()
         self._meshes.pop(key, None)
-        if mesh is not None:
+        if mesh is not None and len(mesh.faces):
             self._meshes[key] = mesh
             self._keyed[key] = self._add(mesh)
 
@@ -104,6 +105,8 @@ class SoftwareRenderer:
     def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
         nodes = []
         for mesh in movers:
+            if not len(mesh.faces):
+                continue
             rows = interleaved(mesh)
             self._light_up(rows)
             nodes.append(geom_node(rows, mesh.faces, static=False))
@@ -112,6 +115,8 @@ class SoftwareRenderer:
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
         nodes = []
         for i, mesh in enumerate(movers):
+            if not len(mesh.faces):
+                continue
             rows = interleaved(mesh)
             rows[:, 6:9], rows[:, 10:12] = (i + 1) / 255, 0
             nodes.append(geom_node(rows, mesh.faces, static=False))
@@ -120,7 +125,7 @@ class SoftwareRenderer:
     def depth_m(self, camera_id: str) -> np.ndarray:
         pinhole = self._pinholes[camera_id]
         near = np.full(pinhole.size[::-1], 1 / FAR_M, np.float32)
-        for mesh in (*self._scene.static, *self._meshes.values()):
+        for mesh in (*(m for m in self._scene.static if len(m.faces)), *self._meshes.values()):
             _paint_nearness(near, pinhole, *tessellated(interleaved(mesh), mesh.faces, pinhole.camera.position_m[None]))
         return 1 / cv2.remap(near, pinhole.maps, None, cv2.INTER_NEAREST, borderValue=1 / FAR_M)
 

@@ -89,12 +89,10 @@ def colour_texture(bgr: np.ndarray) -> core.Texture:
     return texture
 
 
-def depth_texture(nearness: np.ndarray) -> core.Texture:
-    """A one-channel texture of uint16 (H, W), row 0 at the bottom, read without filtering."""
-    height, width = nearness.shape
+def nearness_texture(width: int, height: int) -> core.Texture:
+    """A texture to be filled with uint16 (height, width), row 0 at the bottom, and read without filtering."""
     texture = core.Texture("nearness")
     texture.setup_2d_texture(width, height, core.Texture.T_unsigned_short, core.Texture.F_r16)
-    texture.set_ram_image(np.ascontiguousarray(nearness))
     texture.set_minfilter(core.Texture.FT_nearest)
     texture.set_magfilter(core.Texture.FT_nearest)
     return texture

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -264,3 +266,34 @@ def test_what_moves_while_the_shutter_is_open_is_smeared_along_its_way(monkeypat
     assert soft.sum() == pytest.approx(sharp.sum(), rel=0.06)  # as much light as before
     spread = [np.ptp(np.nonzero((p > 60).any(axis=0))[0]) for p in (sharp, soft)]
     assert spread[1] - spread[0] == pytest.approx(abs(picture_way[0]), rel=0.5)
+
+
+def test_meshes_without_faces_are_nothing(kind):
+    eye = camera()
+    none = Mesh(
+        np.zeros((0, 3), np.float32),
+        np.zeros((0, 3), np.float32),
+        np.zeros((0, 3), np.float32),
+        np.zeros((0, 3), np.int32),
+    )
+    renderer = Renderer(room(none, keyed={"slot": none}), [eye])
+    expected = Renderer(room(), [eye]).draw("cam", [])
+    renderer.replace_static("slot", none)
+    assert (renderer.draw("cam", [none]) == expected).all()
+    ids = renderer.draw_ids("cam", [none, cube((2, 2, 0.5), (1, 0, 0))], 1)
+    assert set(np.unique(ids)) == {0, 2}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_memory_does_not_grow_with_pictures_and_changes(kind):
+    eye = camera()
+    renderer = Renderer(room(keyed={1: cube((2, 2.5, 1), (0, 1, 0))}), [eye])
+
+    def busy(times: int) -> float:
+        for i in range(times):
+            renderer.replace_static(1, cube((2, 2.5, 1), (0, 1, 0.01 * i)))
+            renderer.draw("cam", [cube((2.5, 2, 0.8), (1, 0, 0), 0.1 + 0.001 * i)])
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    first = busy(12)
+    assert busy(25) - first < 15, "megabytes more after 25 pictures; one picture's depth is 1.8"
