@@ -15,45 +15,32 @@ from sim.behaviour import scenario as act
 from sim.behaviour.body import DT_S, Body, Via
 from sim.behaviour.choose import choose_slot
 from sim.behaviour.grasp import grasp_pose, held_pose
+from sim.behaviour.hands import GLIDE_S, Handler, Ticks
 from sim.behaviour.space import inside_of, outside
 from sim.behaviour.stock import Hold, Item
-from sim.behaviour.walk import Walker
 
-BEFORE_FACE_M = 0.12
-"""How far before the face's edge a hand comes to on its way in and out."""
 ARM_OFFSET_M = 0.14
 """Where a slot is to the side of somebody who reaches into it comfortably."""
 APART_M = 0.60
-GLIDE_S = 0.25
-Ticks = Iterator[None]
 
 
-class Shopper(Walker):
+class Shopper(Handler):
     """A person of the scenario in the shop; `world` is the play they are in.
 
     Attributes:
-        main: 0 left or 1 right, the hand that takes and gives. `held`: item a hand holds, None where empty.
-        stowed: items in the arm or bag, oldest first. `names`: name -> item or slot of the scenario's `as`.
+        items, slots: by the names that the scenario gives them with `as`. `visited`: gondolas, oldest first.
+        slot_id: the slot they are busy with. `ready_for`: whom they wait for to begin together.
     """
 
     def __init__(self, world, script: act.Shopper, spec, carry_palms_m: np.ndarray, rng: np.random.Generator) -> None:
-        self.world, self.script, self.spec, self.rng = world, script, spec, rng
+        self.script = script
         self.gate = world.layout.gates[0]
-        start = outside(self.gate)
         ahead = np.array(self.gate.inward, float)
-        super().__init__(world, Body(spec.shape.height_m, start, float(np.arctan2(ahead[1], ahead[0]))))
+        body = Body(spec.shape.height_m, outside(self.gate), float(np.arctan2(ahead[1], ahead[0])))
+        super().__init__(world, body, spec, carry_palms_m, rng, arm=script.carry == "arm")
         self.walk_m_s = self._draw(script.walk_m_s)
-        bag = spec.outfit.bag
-        self.carry_mode = "bag" if bag is not None and bag.kind == "shoulder" and script.carry != "arm" else "arm"
-        # The arm that carries or wears the bag is not the one that takes.
-        self.main = 0 if spec.outfit.bag_side == "right" else 1
-        if bag is None:
-            self.main = int(rng.random() < 0.85)
         self.enter_s = self._draw(script.enter_s)
-        self.carry_palms_m = carry_palms_m
         self.present, self.done = False, False
-        self.held: list[Item | None] = [None, None]
-        self.stowed: list[Item] = []
         self.items: dict[str, Item] = {}
         self.slots: dict[str, str] = {}
         self.visited: list[str] = []
@@ -61,9 +48,7 @@ class Shopper(Walker):
         self.last_slot_id: str | None = None
         self.ready_for: str | None = None
         self.received_from: str | None = None
-        self._before_m = np.zeros(3)
         self.entered_s = self.left_s = None
-        self._beside: list[Ticks | None] = [None, None]
         self._script = self._visit()
 
     @property
@@ -249,12 +234,6 @@ class Shopper(Walker):
 
     # --- parts of actions ---
 
-    def _pause(self, seconds: float) -> Ticks:
-        end_s = self.world.now_s + seconds
-        while self.world.now_s < end_s - DT_S / 2:
-            self.stand()
-            yield
-
     def _choose(self, action) -> Iterator[None]:
         """Settle the slot; returns gondola, shelf and slot."""
         near = None
@@ -318,62 +297,10 @@ class Shopper(Walker):
         self.body.look_goal = target
         return hand
 
-    def _grasp(self, gondola: Gondola, item: Item, side: int) -> np.ndarray:
-        return grasp_pose(gondola, item.history[-1].pose, self.world.size_m(item.gtin), side)[:3, 3]
-
-    def _grip(self, item: Item) -> float:
-        """How far fingers close around an item: less the wider it is."""
-        return float(np.interp(self.world.size_m(item.gtin)[0], [0.04, 0.12], [0.8, 0.35]))
-
-    def _reach_in(self, gondola: Gondola, grasp_m: np.ndarray, side: int, pace: float) -> Ticks:
-        """Lead the palm over the front edge to a point in the shelf."""
-        seconds = float(self.rng.uniform(0.55, 0.8)) / pace
-        self.body.look_goal = grasp_m
-        self.body.crouch_goal = self.world.crouch_for(self, grasp_m)
-        # Going down takes longer than stretching an arm out.
-        yield from self._pause(max(0.0, 0.55 * abs(self.body.crouch_goal - self.body.crouch) - 0.1))
-        self._before_m = self._in_front(gondola, grasp_m)
-        vias = [Via(self._before_m, 0.0, 0.6 * seconds), Via(grasp_m, 0.4 * seconds, seconds)]
-        self.body.move_hand(side, vias, 1.0, 0.0, 0.7 * seconds)
-        while self.body.hand_moves(side):
-            self.stand()
-            yield
-
-    def _reach_out(self, gondola: Gondola, side: int, pace: float) -> Ticks:
-        """Lead the palm out of the shelf to before the chest."""
-        seconds = float(self.rng.uniform(0.65, 0.9)) / pace
-        lifted = self._before_m + [0.0, 0.0, 0.03]
-        vias = [Via(lifted, 0.0, 0.6 * seconds), Via(self._show_point(side), 0.45 * seconds, seconds, "body")]
-        self.body.move_hand(side, vias, 1.0)
-        while self.body.hand_moves(side):
-            self.stand()
-            if self.body.hand_time_left_s(side) < 0.5 * seconds:
-                self.body.crouch_goal = 0.0
-            yield
-
-    def _in_front(self, gondola: Gondola, point_m: np.ndarray) -> np.ndarray:
-        along, _, up = gondola.to_face(point_m)
-        return gondola.to_world(along, BEFORE_FACE_M, up + 0.02)
-
-    def _show_point(self, side: int) -> np.ndarray:
-        """Body frame: where a hand holds something to look at it."""
-        height = self.body.height_m
-        return np.array([0.22 * height, (0.07, -0.07)[side] * height, 0.66 * height])
-
-    def _lower(self, side: int, seconds: float) -> None:
-        self.body.grip_goal[side] = 0.0
-        self.body.carry_goal[side] = 0.0
-        self.body.release_hand(side, seconds)
-
     def _done_at_shelf(self) -> None:
         self.last_slot_id, self.slot_id = self.slot_id, None
         self.body.look_goal = None
         self.body.crouch_goal = 0.0
-
-    def _until_hand_is_free(self, side: int) -> Ticks:
-        while self._beside[side] is not None:
-            self.stand()
-            yield
 
     def _wait_for_partner(self, partner: str | None) -> Ticks:
         """Until the other one is ready too, not longer than a few seconds."""
@@ -386,66 +313,6 @@ class Shopper(Walker):
             yield
         yield  # the other sees it as well
         self.ready_for = None
-
-    # --- arm and bag ---
-
-    def _stow(self, side: int, items: list[Item]) -> Ticks:
-        """Look at what was taken, then bring it to the bag or into the other arm; runs beside the main action."""
-        for _ in range(int(float(self.rng.uniform(0.45, 0.75)) / DT_S)):
-            yield
-        place = self._stow_point(side)
-        if self.carry_mode == "arm":
-            self.body.carry_goal[1 - side] = 1.0
-        self.body.move_hand(side, [Via(place, 0.0, 0.55, "body")], 1.0)
-        while self.body.hand_moves(side):
-            yield
-        for _ in range(int(0.12 / DT_S)):
-            yield
-        for item in items:
-            where = Hold(
-                self.world.now_s, self.carry_mode, None, self.id, 1 - side, len(self.stowed),
-                glide_s=0.0 if self.carry_mode == "bag" else GLIDE_S,
-            )  # fmt: skip
-            item.history.append(where)
-            self.stowed.append(item)
-        for _ in range(int(0.15 / DT_S)):
-            yield
-        self.held[side] = None
-        self._lower(side, 0.5)
-
-    def _stow_point(self, side: int) -> np.ndarray:
-        """Body frame: where a hand lets go of an item above the other arm or the bag."""
-        if self.carry_mode == "arm":
-            palm = self.carry_palms_m[1 - side]
-            return palm + np.array([0.05, (0.08, -0.08)[side], 0.06])
-        height = self.body.height_m
-        across = 0.17 if self.spec.outfit.bag_side == "left" else -0.17
-        return np.array([0.10, across, 0.56 * height])
-
-    def _take_out(self, item: Item) -> Ticks:
-        """Have an item in a hand, before the chest, for everyone to see."""
-        while item not in self.stowed and any(task is not None for task in self._beside):
-            self.stand()
-            yield
-        if item in self.stowed:
-            side = self.main
-            yield from self._until_hand_is_free(side)
-            self.body.move_hand(side, [Via(self._stow_point(side), 0.0, 0.5, "body")], 1.0)
-            while self.body.hand_moves(side):
-                self.stand()
-                yield
-            self.body.grip_goal[side] = self._grip(item)
-            yield from self._pause(0.15)
-            gondola = self.world.layout.slot_by_id[item.home][0]
-            held = held_pose(gondola, item.history[0].pose, self.world.size_m(item.gtin), side)
-            glide_s = GLIDE_S if item.history[-1].place == "arm" else 0.0
-            item.history.append(Hold(self.world.now_s, "hand", held, self.id, side, glide_s=glide_s))
-            self.stowed.remove(item)
-            self.held[side] = item
-            if not self.stowed and self.carry_mode == "arm":
-                self.body.carry_goal[1 - side] = 0.0
-            self.body.move_hand(side, [Via(self._show_point(side), 0.0, 0.5, "body")], 1.0)
-            yield from self._pause(0.7 + float(self.rng.uniform(0.0, 0.3)))
 
     def _face(self, other: Shopper, apart_m: float) -> Ticks:
         """Go up to somebody and look at them."""
