@@ -13,12 +13,16 @@ from pipeline.shelf.views import SlotView
 
 @dataclass
 class Episode:
-    """One slot that looks different. `changes`: camera id -> what it looked like before all of it, and last."""
+    """One slot that looks different. `changes`: camera id -> what it looked like before all of it, and last.
+
+    `hurried_ns`: when a hand came back to the slot before everybody had seen it, and it was asked about early; 0 if not.
+    """
 
     slot_id: str
     gondola_id: str
     started_ns: int
     latest_ns: int
+    hurried_ns: int = 0
     changes: dict[str, SlotChange] = field(default_factory=dict)
 
     @property
@@ -52,9 +56,7 @@ class Episodes:
                 if not episode.changes:
                     del self._open[slot_id]
                 return
-            change = replace(
-                earlier, after=change.after, difference=gap, after_ns=change.after_ns, before_ns=change.before_ns
-            )
+            change = replace(earlier, after=change.after, difference=gap, after_ns=change.after_ns)
         episode.changes[camera_id] = change
         episode.latest_ns = max(episode.latest_ns, change.after.at_ns)
 
@@ -62,28 +64,41 @@ class Episodes:
     def gondola_ids(self) -> set[str]:
         return {e.gondola_id for e in self._open.values()}
 
-    def ready(self, now_ns: int, busy_slots: set[str]) -> list[Episode]:
+    def ready(self, now_ns: int, touched_ns: Mapping[str, int]) -> list[Episode]:
         """Take out the episodes that can be decided: everybody who can see the slot well has seen it, or the time is
-        up. `busy_slots`: those a hand is at."""
-        done = [e for e in self._open.values() if self._is_ready(e, now_ns, busy_slots)]
+        up, or a hand is about to change it again. `touched_ns`: slots a hand is at, and since when."""
+        done = [e for e in self._open.values() if self._is_ready(e, now_ns, touched_ns.get(e.slot_id))]
         for episode in done:
             del self._open[episode.slot_id]
         return sorted(done, key=lambda e: (e.interval_ns, e.slot_id))
+
+    def reopen(self, episode: Episode) -> None:
+        """Wait on with one that could not be decided early."""
+        self._open[episode.slot_id] = episode
 
     def take(self, slot_ids: set[str] | None = None) -> list[Episode]:
         """Take out the episodes of these slots, or all, however little is known."""
         done = [e for e in self._open.values() if slot_ids is None or e.slot_id in slot_ids]
         for episode in done:
+            episode.hurried_ns = 0
             del self._open[episode.slot_id]
         return sorted(done, key=lambda e: (e.interval_ns, e.slot_id))
 
-    def _is_ready(self, episode: Episode, now_ns: int, busy_slots: set[str]) -> bool:
+    def _is_ready(self, episode: Episode, now_ns: int, touched_ns: int | None) -> bool:
         s = self._settings
         waited_s = (now_ns - episode.latest_ns) / 1e9
         if waited_s >= s.decide_latest_s:
+            episode.hurried_ns = 0
             return True
-        if waited_s < s.decide_after_s or episode.slot_id in busy_slots:
+        if touched_ns is not None:
+            # A reach that began after the change makes another one; the one that made this goes on a little.
+            if touched_ns <= max(episode.latest_ns, episode.hurried_ns):
+                return False
+            episode.hurried_ns = touched_ns
+            return True
+        if waited_s < s.decide_after_s:
             return False
+        episode.hurried_ns = 0
         best = max(v.px_per_cm for v in self._views[episode.slot_id])
         for view in self._views[episode.slot_id]:
             if view.camera_id in episode.changes or view.px_per_cm < 0.6 * best:

@@ -26,7 +26,11 @@ PLACES = MOST_PLACES + 1
 
 @dataclass(frozen=True)
 class CameraClue:
-    """What one camera's two pictures of a slot say. `px_per_cm` is its sharpness there."""
+    """What one camera's two pictures of a slot say. `px_per_cm` is its sharpness there.
+
+    `places`: float64 (PLACES,), where the row began when the first picture was taken, if that is before the last
+    decision about the slot; None when it shows the row as the decision left it.
+    """
 
     camera_id: str
     px_per_cm: float
@@ -34,6 +38,7 @@ class CameraClue:
     rows: RowMatch
     before: Front
     after: Front
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,13 @@ class Identifier:
         total, weight = np.zeros((PLACES, PLACES)), np.zeros((PLACES, PLACES))
         for clue, sharp in zip(clues, sharpness(clues), strict=True):
             n = len(clue.rows.match)
-            w = sharp * clue.rows.seen
-            total[:n, :n] += w * clue.rows.match
+            w, match = sharp * clue.rows.seen, clue.rows.match
+            if clue.places is not None:
+                # Its first picture is of another row than (a) tells of: only (b) can be asked, whatever (a) is.
+                told = clue.places[:n, None] * w
+                match = np.tile((told * match).sum(0) / np.maximum(told.sum(0), 1e-9), (n, 1))
+                w = np.tile(told.sum(0), (n, 1))
+            total[:n, :n] += w * match
             weight[:n, :n] += w
         mean = total / np.maximum(weight, 1e-9)
         # What cannot be compared, or is another item than expected, is as likely as a poor match.
@@ -151,7 +161,7 @@ class Identifier:
         out = np.zeros((PLACES, PLACES))
         for clue, sharp in zip(clues, sharpness(clues), strict=True):
             for front, axis in ((clue.before, 1), (clue.after, 0)):
-                if front.found:
+                if front.found and not (axis == 1 and clue.places is not None):
                     off = (front.behind_m / pitch_m - np.arange(PLACES)) / s.box_place_sigma
                     fits = front.score * np.exp(-0.5 * np.minimum(off**2, 50))
                     out += sharp * s.network_gain * np.expand_dims(fits, axis)
@@ -187,6 +197,29 @@ class Identifier:
         chance = softmax(log)
         order = np.argsort(-chance, kind="stable")[: s.max_candidates]
         return tuple((self._gtins[i], float(chance[i])) for i in order if chance[i] >= 0.005)
+
+
+class RowHistory:
+    """Where the row of each slot began after every decision about it, so that a camera that was blind meanwhile can be
+    asked about the whole of it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[int, np.ndarray]]] = {}
+
+    def now(self, slot_id: str) -> np.ndarray:
+        known = self._known.get(slot_id)
+        return known[-1][1] if known else fresh_places()
+
+    def add(self, slot_id: str, at_ns: int, places: np.ndarray) -> None:
+        self._known.setdefault(slot_id, []).append((at_ns, places))
+        del self._known[slot_id][:-20]
+
+    def before(self, slot_id: str, at_ns: int) -> np.ndarray | None:
+        """Places as they were at an instant before the last decision; None after it."""
+        known = self._known.get(slot_id, [])
+        if not known or at_ns >= known[-1][0]:
+            return None
+        return next((p for t, p in reversed(known) if t <= at_ns), fresh_places())
 
 
 def softmax(log: np.ndarray) -> np.ndarray:

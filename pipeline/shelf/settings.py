@@ -93,6 +93,8 @@ class ShelfSettings:
     decide_after_s: float = 1.2
     """After the last news about a slot; the same for all its cameras to agree."""
     decide_latest_s: float = 6.0
+    touching: float = 0.1
+    """A slot this likely under a hand waits until the hand is gone."""
     attribution_slack_s: float = 0.6
     second_item_of_a_reach: float = 0.15
     """Weight of a reach that has already explained the change of another slot."""

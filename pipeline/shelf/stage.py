@@ -23,7 +23,7 @@ from pipeline.shelf.change import SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
 from pipeline.shelf.handpics import HandPictures
 from pipeline.shelf.hands import SIDES, HandTracker
-from pipeline.shelf.identify import CameraClue, Identifier, Verdict, fresh_places
+from pipeline.shelf.identify import CameraClue, Identifier, RowHistory, Verdict, fresh_places
 from pipeline.shelf.reach import ReachDetector
 from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
@@ -66,8 +66,7 @@ class ShelfStage:
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
-        self._places: dict[str, np.ndarray] = {}
-        """slot id -> probabilities of the place where its row of items begins."""
+        self._rows = RowHistory()
         self._held: dict[str, dict[str, float]] = {}
         """track id -> GTIN -> how many of it the person probably holds."""
         self._looked_ns: dict[str, int] = {}
@@ -88,8 +87,11 @@ class ShelfStage:
         unseen += self._drop_lost(now_ns)
         self._hand_pictures.collect(now_ns)
         self._look(frames, perceived.camera_tracks)
-        busy = {slot for reach in self._reaches.current() for slot, chance in reach.slots if chance > 0.1}
-        return unseen + self._decide(self._episodes.ready(now_ns, busy))
+        touched_ns = {
+            slot: reach.t0_ns for reach in self._reaches.current() for slot, chance in reach.slots
+            if chance >= self._settings.touching
+        }  # fmt: skip
+        return unseen + self._decide(self._episodes.ready(now_ns, touched_ns))
 
     def flush(self, track_id: str | None = None) -> list[ShelfEvent]:
         """Settle what this track (or everybody) touched with what is known now; nothing is left open for it."""
@@ -200,16 +202,19 @@ class ShelfStage:
         planned = self._standing.get(episode.slot_id)
         likely = [r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]]
         known = (
-            clues, planned, self._pitch_m(episode.slot_id), self._places.get(episode.slot_id, fresh_places()),
+            clues, planned, self._pitch_m(episode.slot_id), self._rows.now(episode.slot_id),
             self._held.get(person.track_id, {}), len(likely),
         )  # fmt: skip
         verdict = self._identifier.decide(*known)
         if min(verdict.kind_probability, verdict.products[0][1]) < s.doubt and len(likely) == 1:
             verdict = self._identifier.decide(*known, *self._in_hand(likely[0]))
+        if episode.hurried_ns and min(verdict.kind_probability, verdict.quantities[0][1]) < s.sure:
+            self._episodes.reopen(episode)
+            return []
         if verdict.pick + verdict.put_back < s.min_event_probability:
             return []
         events = self._events(episode, touches, verdict, likely)
-        self._remember(person.track_id, episode.slot_id, verdict)
+        self._remember(person.track_id, episode, verdict)
         return events
 
     def _pitch_m(self, slot_id: str) -> float:
@@ -222,21 +227,21 @@ class ShelfStage:
         for view in self._views[episode.slot_id]:
             change = episode.changes.get(view.camera_id)
             if change is not None:
-                compared.append((view, change.before.crop, change.after.crop, change.difference))
+                compared.append((view, change.before.crop, change.after.crop, change.difference, change.before_ns))
             elif self._watch.seen_ns(view) > episode.started_ns and not self._watch.is_unsettled(view):
                 same = self._watch.picture(view).crop
-                compared.append((view, same, same, 0.0))
+                compared.append((view, same, same, 0.0, episode.started_ns))
         pitch_m, classes = self._pitch_m(episode.slot_id), len(self._catalogue.gtins)
         nothing = Front(float("nan"), 0.0, np.zeros(classes))
         seen = [nothing] * (2 * len(compared))
         if self._network is not None:
-            seen = fronts(self._network, [(v, crop) for v, *crops, _ in compared for crop in crops], classes)
+            seen = fronts(self._network, [(v, crop) for v, *crops, _, _ in compared for crop in crops], classes)
         return [
             CameraClue(
                 view.camera_id, view.px_per_cm, gap, match_rows(view, before, after, pitch_m),
-                seen[2 * i], seen[2 * i + 1],
+                seen[2 * i], seen[2 * i + 1], self._rows.before(episode.slot_id, before_ns),
             )
-            for i, (view, before, after, gap) in enumerate(compared)
+            for i, (view, before, after, gap, before_ns) in enumerate(compared)
         ]  # fmt: skip
 
     def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
@@ -247,9 +252,9 @@ class ShelfStage:
         seen = in_hand(self._network, [*record.before, *record.after], len(self._catalogue.gtins))
         return seen[: len(record.before)], seen[len(record.before) :]
 
-    def _remember(self, track_id: str, slot_id: str, verdict: Verdict) -> None:
+    def _remember(self, track_id: str, episode: Episode, verdict: Verdict) -> None:
         """What the person holds now, and where the slot's row begins."""
-        self._places[slot_id] = verdict.places
+        self._rows.add(episode.slot_id, episode.interval_ns[1], verdict.places)
         held = self._held.setdefault(track_id, {})
         count = sum(q * p for q, p in verdict.quantities)
         sign = 1 if verdict.kind == "pick" else -1

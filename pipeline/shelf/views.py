@@ -18,6 +18,8 @@ from pipeline.shelf.settings import ShelfSettings
 RECTIFIED_PX_PER_CM = 3.0
 FRONT_INSET_M = 0.013
 """Items stand this far behind the shelf's front edge; pictures of fronts are taken there."""
+LIP_M = 0.03
+"""What hangs below the board above at its front edge: a rail for price labels."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def visible_front(view: SlotView, behind_m: float) -> np.ndarray:
     along_at_front = eye_along + (along - eye_along) * at_front
     up_at_front = eye_up + (up - eye_up) * at_front
     gap = view.slot.end_m - view.slot.start_m - view.item_m[0]
-    under = up_at_edge < view.shelf.height_m + view.shelf.clearance_m
+    under = up_at_edge < view.shelf.height_m + view.shelf.clearance_m - LIP_M
     over = up_at_front > view.shelf.height_m + view.item_m[2]
     between = (along_at_front > view.slot.start_m - gap / 2) & (along_at_front < view.slot.end_m + gap / 2)
     return under[:, None] & (between[None, :] | over[:, None])
