@@ -321,7 +321,7 @@ class TaxLine(BaseModel):
 
 
 class ReviewNote(BaseModel):
-    """Something a person should look at that is no line of the bill, e.g. a put-back of what nobody was seen to take."""
+    """What a person should look at that is no line of the bill, e.g. a put-back of what nobody was seen to take."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -11,109 +11,28 @@ Nothing here decides anything: the rooms do.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
-import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
-from calibration.layout import StoreLayout, load_layout
-from pipeline.capture.recording import MANIFEST, Recording
 from pipeline.capture.sources import CameraStatus
-from pipeline.capture.window import Capture, capture_recording, capture_store
-from pipeline.cart.aggregator import TOPICS, Aggregator
-from pipeline.errors import EventLogError, RecordingError, WeightsError
-from pipeline.eventlog import EventLog, open_log
+from pipeline.capture.window import Capture
+from pipeline.errors import RecordingError
 from pipeline.gate import GateKeeper, GateUpdate
-from pipeline.gate.taps import GateFile, RecordedTaps, Taps
+from pipeline.journal import Journal, open_journal
 from pipeline.messages import (
-    SCHEMA_VERSION,
-    CameraTracks,
     Event,
-    FloorTrack,
     FrameSet,
-    ReceiptIssued,
-    ShelfEvent,
-    VisitClosed,
 )
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
-from pipeline.settings import StoreSettings, load_settings
-
-LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
-NO_WEIGHTS = "none"
-_AGGREGATE_EVERY_S = 0.5
-_CATCH_UP_S = 120.0
-
-
-class Perceived(Protocol):
-    frame_set: FrameSet
-    camera_tracks: dict[str, CameraTracks]
-    floor_tracks: list[FloorTrack]
-
-
-class PerceptionStage(Protocol):
-    def update(self, frame_set: FrameSet) -> Perceived: ...
-
-
-class ShelfStage(Protocol):
-    def update(self, perceived: Perceived) -> list[ShelfEvent]: ...
-
-    def flush(self, track_id: str | None = None) -> list[ShelfEvent]: ...
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What is run: a recording, or a store's live cameras."""
-
-    name: str
-    folder: Path
-    recording: Recording | None
-    layout: StoreLayout
-    catalogue: Catalogue
-    planogram: Planogram
-    settings: StoreSettings
-
-    @classmethod
-    def open(cls, folder: Path | str) -> Shop:
-        """Read and check a recording's or a store's files; raises `RecordingError` or `LayoutError`."""
-        folder = Path(folder)
-        if (folder / MANIFEST).exists():
-            recording = Recording.open(folder)
-            layout, catalogue, planogram = recording.layout, recording.catalogue, recording.planogram
-            name = recording.recording_id
-        elif (folder / "layout.yaml").exists():
-            recording = None
-            layout, catalogue = load_layout(folder / "layout.yaml"), load_catalogue(folder / "catalogue.yaml")
-            planogram, name = load_planogram(folder / "planogram.yaml", layout, catalogue), layout.store_id
-        else:
-            raise RecordingError(f"{folder}: neither a recording ({MANIFEST}) nor a store (layout.yaml) is there")
-        return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder))
-
-    def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
-        if self.recording is not None:
-            return capture_recording(self.recording, on_status)
-        return capture_store(self.layout, on_status)
-
-    def taps(self) -> Taps:
-        return RecordedTaps(self.recording.taps) if self.recording else GateFile(self.folder, self.layout)
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The two stages with networks in them, and what those are; `described` goes to run.json."""
-
-    perception: PerceptionStage
-    shelf: ShelfStage
-    described: dict[str, Any] = field(default_factory=dict)
+from pipeline.shop import NO_WEIGHTS, Shop, Stages, load_stages, versions
 
 
 @dataclass(frozen=True)
@@ -177,7 +96,7 @@ def run(
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out_dir))
         made = stages(shop) if stages else load_stages(shop, settings)
-        journal = stack.enter_context(_journal(shop, settings, folder))
+        journal = stack.enter_context(open_journal(shop, settings, folder))
         screen = stack.enter_context(_Screen(shop) if progress else nullcontext())
         cameras = _CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video))
@@ -232,108 +151,11 @@ def _weights_of(folder: Path) -> dict[str, str | None]:
     }
 
 
-def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
-    """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit."""
-    from models.backend import PoseNetwork, ProductNetwork
-    from pipeline.perception.perceive import Perception
-    from pipeline.shelf.stage import ShelfStage as Shelf
-
-    people = PoseNetwork(settings.person_weights)
-    described = {"person": _describe(settings.person_weights, people.weights.path), "product": None}
-    products = None
-    if settings.product_weights != NO_WEIGHTS:
-        products = ProductNetwork(settings.product_weights)
-        described["product"] = _describe(settings.product_weights, products.weights.path)
-        if tuple(products.names) != shop.catalogue.gtins:
-            unknown = sorted(set(shop.catalogue.gtins) ^ set(products.names))
-            raise WeightsError(
-                f"{products.weights.path}: its {len(products.names)} classes are not the catalogue's "
-                f"{len(shop.catalogue.gtins)} products (e.g. {unknown[0] if unknown else 'another order'}); train for "
-                f"this catalogue, or run with product weights '{NO_WEIGHTS}'"
-            )
-    perception = Perception(shop.layout, people)
-    shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products)
-    return Stages(perception, shelf, described)
-
-
-@dataclass
-class _Journal:
-    """The event log and the aggregator on it. `live`: the state may hold receipts of earlier days, and they count."""
-
-    log: EventLog
-    aggregator: Aggregator
-    folder: RunFolder
-    live: bool
-    closings: list[VisitClosed] = field(default_factory=list)
-    _written: int = -1
-    _stepped_s: float = 0.0
-
-    def append(self, events: Sequence[Event]) -> None:
-        """Log the events, and now and then see what the aggregator has made of them."""
-        if events:
-            self.log.append(events)
-            self.folder.add_events(events)
-            self.closings += [e for e in events if isinstance(e, VisitClosed)]
-        now_s = time.monotonic()
-        if now_s - self._stepped_s >= _AGGREGATE_EVERY_S:
-            self._stepped_s = now_s
-            read = 0
-            while new := self.aggregator.step(timeout_s=0):
-                read += new
-            if read and self.closings:
-                self._write()
-
-    def finish(self) -> None:
-        """Every closing of this run becomes a receipt before this returns."""
-        if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
-            raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
-        self._write()
-
-    def receipts(self) -> list[ReceiptIssued]:
-        """Of a recording, only its own visits': on a shared log there are others."""
-        mine = {c.visit_id for c in self.closings}
-        return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
-
-    def _write(self) -> None:
-        receipts = self.receipts()
-        if len(receipts) != self._written:
-            self.folder.write_receipts(receipts)
-            self._written = len(receipts)
-
-
-@contextmanager
-def _journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator[_Journal]:
-    live = shop.recording is None
-    if not live:  # a recording is run from scratch
-        for name in (STATE_FILE, LOG_FILE):
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
-    log = open_log(settings.log_url or f"sqlite:///{folder.path / LOG_FILE}")
-    try:
-        # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
-        tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
-        aggregator = Aggregator(
-            log,
-            f"sqlite:///{folder.path / STATE_FILE}",
-            shop.catalogue,
-            settings.billing,
-            group=f"walkout-cart-{shop.layout.store_id}{tail}",
-            stores=[shop.layout.store_id],
-            start=None if live else log.ends(TOPICS),
-        )
-        try:
-            yield _Journal(log, aggregator, folder, live)
-        finally:
-            aggregator.close()
-    finally:
-        log.close()
-
-
 class _Loop:
     """One window after the other through all stages."""
 
     def __init__(
-        self, shop: Shop, stages: Stages, folder: RunFolder, journal: _Journal, pictures: RunPictures,
+        self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
         cameras: _CameraReports, screen: _Screen | None,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
@@ -509,22 +331,3 @@ def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[RunPicture
     except BaseException:
         pictures.abort()
         raise
-
-
-def versions() -> dict[str, str]:
-    """What made the figures: ours, Python's and the libraries that decide on them."""
-    found = {"schema": str(SCHEMA_VERSION), "python": platform.python_version()}
-    for name in ("walkout", "torch", "ultralytics", "openvino", "opencv-python", "av", "numpy", "scipy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _describe(name: str, path: Path) -> dict[str, str]:
-    """Which weights exactly: the name asked for, and a digest of the bytes."""
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        digest.update(file.read_bytes())
-    return {"name": name, "file": path.name, "sha256": digest.hexdigest()}

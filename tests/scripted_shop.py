@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from pipeline.messages import CameraTracks, Candidate, Detections, FloorTrack, FrameSet, ShelfEvent
-from pipeline.runtime import Shop, Stages
+from pipeline.shop import Shop, Stages
 
 COLA, BREAD = "2000000000015", "2000000000022"
 S = 1_000_000_000

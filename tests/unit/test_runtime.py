@@ -19,6 +19,7 @@ from pipeline import run_files, runtime
 from pipeline.errors import CaptureError, LayoutError, OutputError, RecordingError, WalkoutError, WeightsError
 from pipeline.film import MosaicWriter
 from pipeline.messages import FrameSet
+from pipeline.shop import Shop, load_stages
 from tests.scripted_shop import ANNA, BEN, BREAD, COLA, START_NS, S, Visitor, stages, write_recording
 
 
@@ -311,15 +312,15 @@ def test_product_weights_for_another_catalogue_are_one_line(recording, monkeypat
 
     monkeypatch.setattr("models.backend.PoseNetwork", Network)
     monkeypatch.setattr("models.backend.ProductNetwork", Network)
-    shop = runtime.Shop.open(recording)
+    shop = Shop.open(recording)
     with pytest.raises(WeightsError, match="2 classes are not the catalogue's 2 products"):
-        runtime.load_stages(shop, shop.settings)
+        load_stages(shop, shop.settings)
 
 
 @pytest.mark.parametrize("limit_bytes", [0, 100, 3_000])
 def test_a_film_that_cannot_be_finished_is_an_error_and_not_a_wait(recording, tmp_path, limit_bytes):
     """Small films are buffered: the disk is met only when the file is closed, after the last picture."""
-    layout = runtime.Shop.open(recording).layout
+    layout = Shop.open(recording).layout
     failed = []
 
     def write():

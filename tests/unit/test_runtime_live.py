@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline import runtime
+from pipeline import journal, runtime, shop
 from pipeline.messages import Frame, FrameSet
 from tests.scripted_shop import ANNA, BEN, START_NS, S, stages, write_recording
 
@@ -46,7 +46,7 @@ def cameras(store, monkeypatch, until_s, look=lambda at_s: None):
             yield FrameSet(k, begin, WINDOW_NS, {"cam1": frame})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runtime, "capture_store", capture)
+    monkeypatch.setattr(shop, "capture_store", capture)
 
 
 def shoppers(out):
@@ -62,7 +62,7 @@ def test_it_runs_until_it_is_interrupted_and_ends_in_order(store, tmp_path, monk
 
 
 def test_a_receipt_is_there_while_the_shop_is_still_open(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "_AGGREGATE_EVERY_S", 0.0)
+    monkeypatch.setattr(journal, "_AGGREGATE_EVERY_S", 0.0)
     seen = {}
 
     def look(at_s):
@@ -87,8 +87,8 @@ def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monke
 def test_a_recording_that_is_interrupted_is_not_finished(tmp_path, monkeypatch):
     recording = write_recording(tmp_path / "rec")
 
-    def interrupted(shop):
-        made = stages()(shop)
+    def interrupted(opened):
+        made = stages()(opened)
 
         def update(_frame_set):
             raise KeyboardInterrupt

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Where a run writes its events and gets its receipts from: the event log, and an aggregator that reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipeline.cart.aggregator import TOPICS, Aggregator
+from pipeline.errors import EventLogError
+from pipeline.eventlog import EventLog, open_log
+from pipeline.messages import Event, ReceiptIssued, VisitClosed
+from pipeline.run_files import RunFolder
+from pipeline.settings import StoreSettings
+from pipeline.shop import Shop
+
+LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
+_AGGREGATE_EVERY_S = 0.5
+_CATCH_UP_S = 120.0
+
+
+@dataclass
+class Journal:
+    """The event log and the aggregator on it. `live`: the state may hold receipts of earlier days, and they count."""
+
+    log: EventLog
+    aggregator: Aggregator
+    folder: RunFolder
+    live: bool
+    closings: list[VisitClosed] = field(default_factory=list)
+    _written: int = -1
+    _stepped_s: float = 0.0
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Log the events, and now and then see what the aggregator has made of them."""
+        if events:
+            self.log.append(events)
+            self.folder.add_events(events)
+            self.closings += [e for e in events if isinstance(e, VisitClosed)]
+        now_s = time.monotonic()
+        if now_s - self._stepped_s >= _AGGREGATE_EVERY_S:
+            self._stepped_s = now_s
+            read = 0
+            while new := self.aggregator.step(timeout_s=0):
+                read += new
+            if read and self.closings:
+                self.write()
+
+    def finish(self) -> None:
+        """Every closing of this run becomes a receipt before this returns."""
+        if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
+            raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
+        self.write()
+
+    def receipts(self) -> list[ReceiptIssued]:
+        """Of a recording, only its own visits': on a shared log there are others."""
+        mine = {c.visit_id for c in self.closings}
+        return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
+
+    def write(self) -> None:
+        """receipts.json, when there are new ones."""
+        receipts = self.receipts()
+        if len(receipts) != self._written:
+            self.folder.write_receipts(receipts)
+            self._written = len(receipts)
+
+
+@contextmanager
+def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator[Journal]:
+    live = shop.recording is None
+    if not live:  # a recording is run from scratch
+        for name in (STATE_FILE, LOG_FILE):
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
+    log = open_log(settings.log_url or f"sqlite:///{folder.path / LOG_FILE}")
+    try:
+        # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
+        tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
+        aggregator = Aggregator(
+            log,
+            f"sqlite:///{folder.path / STATE_FILE}",
+            shop.catalogue,
+            settings.billing,
+            group=f"walkout-cart-{shop.layout.store_id}{tail}",
+            stores=[shop.layout.store_id],
+            start=None if live else log.ends(TOPICS),
+        )
+        try:
+            journal = Journal(log, aggregator, folder, live)
+            if live:
+                journal.write()  # receipts of earlier days are there from the start
+            yield journal
+        finally:
+            aggregator.close()
+    finally:
+        log.close()

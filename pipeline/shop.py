@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a run is made of: the shop's files, and the two stages with networks in them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
+from calibration.layout import StoreLayout, load_layout
+from pipeline.capture.recording import MANIFEST, Recording
+from pipeline.capture.sources import CameraStatus
+from pipeline.capture.window import Capture, capture_recording, capture_store
+from pipeline.errors import RecordingError, WeightsError
+from pipeline.gate.taps import GateFile, RecordedTaps, Taps
+from pipeline.messages import SCHEMA_VERSION, CameraTracks, FloorTrack, FrameSet, ShelfEvent
+from pipeline.settings import StoreSettings, load_settings
+
+NO_WEIGHTS = "none"
+
+
+class Perceived(Protocol):
+    frame_set: FrameSet
+    camera_tracks: dict[str, CameraTracks]
+    floor_tracks: list[FloorTrack]
+
+
+class PerceptionStage(Protocol):
+    def update(self, frame_set: FrameSet) -> Perceived: ...
+
+
+class ShelfStage(Protocol):
+    def update(self, perceived: Perceived) -> list[ShelfEvent]: ...
+
+    def flush(self, track_id: str | None = None) -> list[ShelfEvent]: ...
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is run: a recording, or a store's live cameras."""
+
+    name: str
+    folder: Path
+    recording: Recording | None
+    layout: StoreLayout
+    catalogue: Catalogue
+    planogram: Planogram
+    settings: StoreSettings
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Shop:
+        """Read and check a recording's or a store's files; raises `RecordingError` or `LayoutError`."""
+        folder = Path(folder)
+        if (folder / MANIFEST).exists():
+            recording = Recording.open(folder)
+            layout, catalogue, planogram = recording.layout, recording.catalogue, recording.planogram
+            name = recording.recording_id
+        elif (folder / "layout.yaml").exists():
+            recording = None
+            layout, catalogue = load_layout(folder / "layout.yaml"), load_catalogue(folder / "catalogue.yaml")
+            planogram, name = load_planogram(folder / "planogram.yaml", layout, catalogue), layout.store_id
+        else:
+            raise RecordingError(f"{folder}: neither a recording ({MANIFEST}) nor a store (layout.yaml) is there")
+        return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder))
+
+    def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
+        if self.recording is not None:
+            return capture_recording(self.recording, on_status)
+        return capture_store(self.layout, on_status)
+
+    def taps(self) -> Taps:
+        return RecordedTaps(self.recording.taps) if self.recording else GateFile(self.folder, self.layout)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The two stages with networks in them, and what those are; `described` goes to run.json."""
+
+    perception: PerceptionStage
+    shelf: ShelfStage
+    described: dict[str, Any] = field(default_factory=dict)
+
+
+def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
+    """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit."""
+    from models.backend import PoseNetwork, ProductNetwork
+    from pipeline.perception.perceive import Perception
+    from pipeline.shelf.stage import ShelfStage as Shelf
+
+    people = PoseNetwork(settings.person_weights)
+    described = {"person": _describe(settings.person_weights, people.weights.path), "product": None}
+    products = None
+    if settings.product_weights != NO_WEIGHTS:
+        products = ProductNetwork(settings.product_weights)
+        described["product"] = _describe(settings.product_weights, products.weights.path)
+        if tuple(products.names) != shop.catalogue.gtins:
+            unknown = sorted(set(shop.catalogue.gtins) ^ set(products.names))
+            raise WeightsError(
+                f"{products.weights.path}: its {len(products.names)} classes are not the catalogue's "
+                f"{len(shop.catalogue.gtins)} products (e.g. {unknown[0] if unknown else 'another order'}); train for "
+                f"this catalogue, or run with product weights '{NO_WEIGHTS}'"
+            )
+    perception = Perception(shop.layout, people)
+    shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products)
+    return Stages(perception, shelf, described)
+
+
+def versions() -> dict[str, str]:
+    """What made the figures: ours, Python's and the libraries that decide on them."""
+    found = {"schema": str(SCHEMA_VERSION), "python": platform.python_version()}
+    for name in ("walkout", "torch", "ultralytics", "openvino", "opencv-python", "av", "numpy", "scipy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _describe(name: str, path: Path) -> dict[str, str]:
+    """Which weights exactly: the name asked for, and a digest of the bytes."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        digest.update(file.read_bytes())
+    return {"name": name, "file": path.name, "sha256": digest.hexdigest()}
