@@ -285,9 +285,12 @@ def test_meshes_without_faces_are_nothing(kind):
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_memory_does_not_grow_with_pictures_and_changes(kind):
-    eye = camera()
-    renderer = Renderer(room(keyed={1: cube((2, 2.5, 1), (0, 1, 0))}), [eye])
+def test_memory_does_not_grow_with_pictures_and_changes(monkeypatch):
+    monkeypatch.setenv("WALKOUT_RENDERER", "gl")
+    try:
+        renderer = Renderer(room(keyed={1: cube((2, 2.5, 1), (0, 1, 0))}), [camera()])
+    except RendererError as error:
+        pytest.skip(str(error))
 
     def busy(times: int) -> float:
         for i in range(times):
