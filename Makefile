@@ -13,6 +13,7 @@ DEMO_SEED ?= 0
 env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	sh deploy/system-packages.sh demo
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --progress-bar on $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
 	touch $@
@@ -21,7 +22,7 @@ demo: env
 	$(BIN)/walkout demo --scenario $(DEMO_SCENARIO) --seed $(DEMO_SEED) --out $(DEMO_OUT)
 
 test: env
-	sh tests/system-packages.sh
+	sh deploy/system-packages.sh test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
