@@ -12,6 +12,8 @@ from calibration.layout import StoreLayout
 from pipeline.messages import FloorTrack, Reach
 from pipeline.shelf.settings import ShelfSettings
 
+_PLACE_EVERY_NS = 500_000_000
+
 
 @dataclass(frozen=True)
 class Touch:
@@ -46,8 +48,10 @@ class Attribution:
 
     def add_place(self, track: FloorTrack) -> None:
         places = self._people.setdefault(track.track_id, _Person()).places
-        if not places or track.at_ns - places[-1][0] >= 4e8:
-            places.append((track.at_ns, float(track.floor_xy_m[0]), float(track.floor_xy_m[1])))
+        # On the clock's grid, so that two tracks' places can be compared instant by instant.
+        tick = track.at_ns // _PLACE_EVERY_NS * _PLACE_EVERY_NS
+        if not places or tick > places[-1][0]:
+            places.append((tick, float(track.floor_xy_m[0]), float(track.floor_xy_m[1])))
             del places[: -self._settings.max_places]
 
     def reaches(self, track_id: str) -> list[Reach]:
@@ -73,7 +77,7 @@ class Attribution:
         s = self._settings
         slack = round(s.attribution_slack_s * 1e9)
         t0, t1 = interval_ns[0] - slack, interval_ns[1] + slack
-        touches = []
+        touches: dict[str, Touch] = {}
         for track_id, person in sorted(self._people.items()):
             fitting = []
             for reach in [*person.reaches, *(r for r in current if r.track_id == track_id)]:
@@ -84,16 +88,47 @@ class Attribution:
                 chance *= s.second_item_of_a_reach ** person.used.get(reach.reach_id, 0)
                 if chance >= s.min_slot_chance:
                     fitting.append((reach, chance))
-            fitting.sort(key=lambda rc: (-rc[1], rc[0].t0_ns, rc[0].reach_id))
-            weight = max((c for _, c in fitting), default=0.0)
-            weight += s.nearness_weight * self._nearness(slot_id, person, t0, t1)
-            if weight > 1e-4:
-                touches.append(Touch(track_id, weight, tuple(fitting)))
-        return sorted(touches, key=lambda t: (-t.weight, t.track_id))
+            fitting.sort(key=_best_first)
+            hand = max((c for _, c in fitting), default=0.0)
+            weight = (s.unseen_hand + hand) * self._dwell(slot_id, person, t0, t1)
+            if weight > s.min_touch_weight:
+                touches[track_id] = Touch(track_id, weight, tuple(fitting))
+        merged = self._without_doubles(touches, t0, t1)
+        return sorted(merged, key=lambda t: (-t.weight, t.track_id))
 
-    def _nearness(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
-        """0 to 1: how close the person came to where one stands to reach the slot."""
+    def _dwell(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
+        """0 to 1: how long the person was where one reaches the slot from; 0.5 after one second."""
         gondola, shelf, slot = self._layout.slot_by_id[slot_id]
-        stand = gondola.to_world((slot.start_m + slot.end_m) / 2, 0.4, shelf.height_m)[:2]
-        near = [np.hypot(x - stand[0], y - stand[1]) for at, x, y in person.places if t0 - 5e8 <= at <= t1 + 5e8]
-        return float(np.exp(-0.5 * (max(min(near) - 0.2, 0) / 0.3) ** 2)) if near else 0.0
+        stand = gondola.to_world((slot.start_m + slot.end_m) / 2, 0.45, shelf.height_m)[:2]
+        seconds = 0.0
+        for at, x, y in person.places:
+            if t0 - _PLACE_EVERY_NS <= at <= t1 + _PLACE_EVERY_NS:
+                off = max(np.hypot(x - stand[0], y - stand[1]) - 0.15, 0.0)
+                seconds += np.exp(-0.5 * (off / self._settings.stand_sigma_m) ** 2) * _PLACE_EVERY_NS / 1e9
+        return seconds / (seconds + 1.0)
+
+    def _without_doubles(self, touches: dict[str, Touch], t0: int, t1: int) -> list[Touch]:
+        """A second track that walks in the footsteps of an older one is the same person seen twice."""
+        order = sorted(touches, key=lambda t: (self._people[t].places[0][0], t))
+        kept: list[Touch] = []
+        for track_id in order:
+            touch = touches[track_id]
+            double = next((k for k in kept if self._together(k.track_id, track_id, t0, t1)), None)
+            if double is None:
+                kept.append(touch)
+                continue
+            kept.remove(double)
+            reaches = sorted([*double.reaches, *touch.reaches], key=_best_first)
+            kept.append(Touch(double.track_id, max(double.weight, touch.weight), tuple(reaches)))
+        return kept
+
+    def _together(self, a: str, b: str, t0: int, t1: int) -> bool:
+        """Were two tracks at one place all the time that both were there?"""
+        first = {at: (x, y) for at, x, y in self._people[a].places if t0 - 2e9 <= at <= t1 + 2e9}
+        gaps = [np.hypot(x - first[at][0], y - first[at][1]) for at, x, y in self._people[b].places if at in first]
+        return bool(gaps) and float(np.median(gaps)) < self._settings.double_track_m
+
+
+def _best_first(reach_chance: tuple[Reach, float]) -> tuple:
+    reach, chance = reach_chance
+    return -chance, reach.t0_ns, reach.reach_id

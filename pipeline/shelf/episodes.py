@@ -15,14 +15,15 @@ from pipeline.shelf.views import SlotView
 class Episode:
     """One slot that looks different. `changes`: camera id -> what it looked like before all of it, and last.
 
-    `hurried_ns`: when a hand came back to the slot before everybody had seen it, and it was asked about early; 0 if not.
+    `early`: not every camera that sees the slot well has seen it clear since. `asked_ns`: when that was last tried.
     """
 
     slot_id: str
     gondola_id: str
     started_ns: int
     latest_ns: int
-    hurried_ns: int = 0
+    early: bool = False
+    asked_ns: int = 0
     changes: dict[str, SlotChange] = field(default_factory=dict)
 
     @property
@@ -80,29 +81,32 @@ class Episodes:
         """Take out the episodes of these slots, or all, however little is known."""
         done = [e for e in self._open.values() if slot_ids is None or e.slot_id in slot_ids]
         for episode in done:
-            episode.hurried_ns = 0
+            episode.early = False
             del self._open[episode.slot_id]
         return sorted(done, key=lambda e: (e.interval_ns, e.slot_id))
 
     def _is_ready(self, episode: Episode, now_ns: int, touched_ns: int | None) -> bool:
         s = self._settings
-        waited_s = (now_ns - episode.latest_ns) / 1e9
-        if waited_s >= s.decide_latest_s:
-            episode.hurried_ns = 0
+        episode.early = False
+        if now_ns - episode.latest_ns >= s.decide_at_last_s * 1e9:
             return True
-        if touched_ns is not None:
-            # A reach that began after the change makes another one; the one that made this goes on a little.
-            if touched_ns <= max(episode.latest_ns, episode.hurried_ns):
-                return False
-            episode.hurried_ns = touched_ns
+        waited_s = (now_ns - max(episode.latest_ns, episode.asked_ns)) / 1e9
+        if touched_ns is None and waited_s >= s.decide_after_s and self._all_saw(episode):
             return True
-        if waited_s < s.decide_after_s:
-            return False
-        episode.hurried_ns = 0
-        best = max(v.px_per_cm for v in self._views[episode.slot_id])
-        for view in self._views[episode.slot_id]:
-            if view.camera_id in episode.changes or view.px_per_cm < 0.6 * best:
-                continue
-            if self._watch.is_unsettled(view) or self._watch.seen_ns(view) < episode.started_ns:
-                return False  # this camera has not seen the slot clear since
-        return True
+        # A reach that began after the change makes another one; the one that made this goes on a little.
+        again = touched_ns is not None and touched_ns > max(episode.latest_ns, episode.asked_ns)
+        if again or waited_s >= s.decide_latest_s:
+            episode.early, episode.asked_ns = True, now_ns
+            return True
+        return False
+
+    def _all_saw(self, episode: Episode) -> bool:
+        """Has every camera that sees the slot about as well as the best one seen it clear since it changed?"""
+        views = self._views[episode.slot_id]
+        best = max(v.px_per_cm for v in views)
+        return not any(
+            view.camera_id not in episode.changes
+            and view.px_per_cm >= 0.6 * best
+            and (self._watch.is_unsettled(view) or self._watch.seen_ns(view) < episode.started_ns)
+            for view in views
+        )

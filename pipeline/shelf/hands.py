@@ -153,6 +153,7 @@ class HandTracker:
         self._cameras = cameras
         self._settings = settings
         self._arms: dict[str, _Arms] = {}
+        self._sigma_px = settings.keypoint_sigma_px
 
     def forget(self, track_id: str) -> None:
         self._arms.pop(track_id, None)
@@ -193,6 +194,13 @@ class HandTracker:
         covariance = joint.covariance[:3, :3] + sigma**2 * np.eye(3)
         return Hand(at_ns, palm.copy(), joint.position_m.copy(), covariance, cameras)
 
+    def _learn_sigma(self, off_sigmas: np.ndarray) -> None:
+        """Follow how far this shop's key points really scatter: their median distance from the consensus should be
+        that of a normal distribution in two dimensions, 1.18 standard deviations."""
+        low, high = self._settings.keypoint_sigma_range_px
+        step = np.clip(np.log(max(float(np.median(off_sigmas)), 0.05) / 1.18), -1, 1)
+        self._sigma_px = float(np.clip(self._sigma_px * np.exp(0.02 * step), low, high))
+
     def _rays(self, views: Sequence[tuple[Camera, np.ndarray]], joint: int) -> Rays:
         s = self._settings
         kept = [(c, k[joint]) for c, k in views if k[joint, 2] >= s.min_keypoint_confidence]
@@ -201,7 +209,7 @@ class HandTracker:
         return Rays(
             np.array([c.position_m for c, _ in kept]),
             np.array([c.rays(k[:2]) for c, k in kept]),
-            np.array([s.keypoint_sigma_px * c.size_px[0] / 1280 / c.matrix[0, 0] / k[2] for c, k in kept]),
+            np.array([self._sigma_px * c.size_px[0] / 1280 / c.matrix[0, 0] / k[2] for c, k in kept]),
         )
 
     def _unswapped(self, arms: _Arms, views):
@@ -243,6 +251,8 @@ class HandTracker:
             return 0
         limit = self._settings.outlier_sigmas
         found = triangulate(rays, limit)
+        if found is not None and len(rays) >= 3:
+            self._learn_sigma(rays.off_sigmas(found[0]))
         known = arms.joints.get(joint)
         if known is not None:
             # The prediction's own spread widens the gate, seen at the joint's distance.

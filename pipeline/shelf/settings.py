@@ -15,8 +15,11 @@ class ShelfSettings:
 
     # --- hands -----------------------------------------------------------------------------------------------
     min_keypoint_confidence: float = 0.3
-    keypoint_sigma_px: float = 5.0
-    """Spread of a sure wrist or elbow in a 1280 px wide picture (measured); divided by its confidence."""
+    keypoint_sigma_px: float = 10.0
+    """Spread of a sure wrist or elbow in a 1280 px wide picture, divided by its confidence; where the estimate of it
+    starts that follows the network in use ..."""
+    keypoint_sigma_range_px: tuple[float, float] = (4.0, 30.0)
+    """... between these."""
     outlier_sigmas: float = 3.5
     """A ray further than this from the consensus belongs to somebody else's hand or to a wrong key point."""
     hand_acceleration_m_s2: float = 8.0
@@ -38,6 +41,8 @@ class ShelfSettings:
     """How far beside or above a face a hand may seem to be and still be in it."""
     reach_gap_s: float = 0.4
     """A hand that nobody sees for so long has left."""
+    same_reach_s: float = 1.0
+    """Reaches of a person this close in time are one hand that trembles, when items are counted."""
     reach_path_limit_s: float = 60.0
     grasp_beside_m: float = 0.045
     """A hand holds an item from its side: the item's middle is this far to the left of a right palm."""
@@ -93,14 +98,22 @@ class ShelfSettings:
     decide_after_s: float = 1.2
     """After the last news about a slot; the same for all its cameras to agree."""
     decide_latest_s: float = 6.0
+    """When some good camera stays blind: decide if it is clear without it, else ask again after as long ..."""
+    decide_at_last_s: float = 30.0
+    """... and after this in any case."""
     touching: float = 0.1
     """A slot this likely under a hand waits until the hand is gone."""
     attribution_slack_s: float = 0.6
     second_item_of_a_reach: float = 0.15
     """Weight of a reach that has already explained the change of another slot."""
     min_slot_chance: float = 0.02
-    nearness_weight: float = 0.02
-    """Standing near a slot against a hand in it, as evidence for having touched it."""
+    unseen_hand: float = 0.05
+    """Chance that stands in for a hand that was not seen in a slot: standing there counts too."""
+    stand_sigma_m: float = 0.3
+    """How far from the best place one stands to reach a slot."""
+    min_touch_weight: float = 0.002
+    double_track_m: float = 0.4
+    """Two tracks closer than that all the time are one person found twice; people stand further apart."""
     max_reaches: int = 200
     max_places: int = 2000
     min_event_probability: float = 0.5

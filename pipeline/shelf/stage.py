@@ -200,7 +200,7 @@ class ShelfStage:
         person = touches[0]
         clues = self._clues(episode)
         planned = self._standing.get(episode.slot_id)
-        likely = [r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]]
+        likely = separate([r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]], s.same_reach_s)
         known = (
             clues, planned, self._pitch_m(episode.slot_id), self._rows.now(episode.slot_id),
             self._held.get(person.track_id, {}), len(likely),
@@ -208,7 +208,7 @@ class ShelfStage:
         verdict = self._identifier.decide(*known)
         if min(verdict.kind_probability, verdict.products[0][1]) < s.doubt and len(likely) == 1:
             verdict = self._identifier.decide(*known, *self._in_hand(likely[0]))
-        if episode.hurried_ns and min(verdict.kind_probability, verdict.quantities[0][1]) < s.sure:
+        if episode.early and min(verdict.kind_probability, verdict.quantities[0][1]) < s.sure:
             self._episodes.reopen(episode)
             return []
         if verdict.pick + verdict.put_back < s.min_event_probability:
@@ -383,6 +383,15 @@ def merged(quantities: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     for quantity, chance in quantities:
         out[quantity] = out.get(quantity, 0.0) + chance
     return sorted(((q, min(p, 1.0)) for q, p in out.items()), key=lambda qp: (-qp[1], qp[0]))
+
+
+def separate(reaches: Sequence[Reach], apart_s: float) -> list[Reach]:
+    """One reach of each cluster in time, the first given; in the given order."""
+    kept: list[Reach] = []
+    for reach in reaches:
+        if all(reach.t0_ns > k.t1_ns + apart_s * 1e9 or reach.t1_ns < k.t0_ns - apart_s * 1e9 for k in kept):
+            kept.append(reach)
+    return kept
 
 
 def deepest_ns(reach: Reach, gondola) -> int:
