@@ -81,8 +81,12 @@ class _FromScratch:
     """A key point loss that learns from scratch; on a CPU that has bfloat16 matrix units, mixed precision and
     channels-last memory."""
 
+    threads: int | None = None
+
     def _setup_train(self) -> None:
         super()._setup_train()
+        if self.threads:  # only now: choosing the device, Ultralytics sets its own number
+            torch.set_num_threads(self.threads)
         criterion = self.model.init_criterion()
         if hasattr(criterion, "keypoint_loss"):
             criterion.keypoint_loss = HeavyTailKeypointLoss(criterion.keypoint_loss.sigmas)
@@ -131,13 +135,12 @@ def train(
         data: `data.yaml` of a data set in Ultralytics' form. out: folder of the run; `weights/last.pt` in it is
             written after every epoch.
         imgsz: longer side of the input; None is 448 for pose (pictures of 16:9 become 448x256) and 320 for crops.
+        threads: of the CPU; None is all cores but one, as Ultralytics has it.
         start_from: weights whose matching layers are taken over; those of another task serve too.
         resume: go on where the run in `out` was interrupted; everything else is then as it was.
         progress: called after every epoch with the epoch (from 1), how many there are, and the figures.
         more: any other setting of Ultralytics' trainer.
     """
-    if threads:
-        torch.set_num_threads(threads)
     last = out / "weights" / "last.pt"
     if resume and not last.exists():
         raise WeightsError(f"{last}: nothing to resume; start the training without --resume")
@@ -174,10 +177,13 @@ def train(
         **more,
     }
     trainer = (_PoseTrainer if task == "pose" else _DetectionTrainer)(overrides=settings)
+    trainer.threads = threads
     if progress is not None:
-        trainer.add_callback(
-            "on_fit_epoch_end",
-            lambda t: progress(t.epoch + 1, t.epochs, {k: float(v) for k, v in t.metrics.items()}),
-        )
+
+        def report(t: _PoseTrainer | _DetectionTrainer) -> None:
+            if t.epoch < t.epochs:  # Ultralytics calls once more after its last validation
+                progress(t.epoch + 1, t.epochs, {k: float(v) for k, v in t.metrics.items()})
+
+        trainer.add_callback("on_fit_epoch_end", report)
     trainer.train()
     return Path(trainer.best)

@@ -81,7 +81,10 @@ def _work(
 ) -> None:
     train = round(count * (1 - validation_share))
     pictures = iterate(kind, np.random.SeedSequence([seed, index]).generate_state(1)[0].item())
+    parent = multiprocessing.parent_process()
     for k in range(count):
+        if parent is not None and not parent.is_alive():
+            return  # killed: nobody waits for more
         picture, lines = next(pictures)
         split, name = ("train" if k < train else "val"), f"{index}-{k:05d}"
         try:
