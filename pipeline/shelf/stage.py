@@ -9,29 +9,27 @@ where no camera can see the products is reported with what the planogram offers,
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
-from pipeline.messages import CameraTracks, Candidate, EvidenceRef, FloorTrack, FrameSet, Reach, ShelfEvent
+from pipeline.messages import CameraTracks, FloorTrack, FrameSet, Reach, ShelfEvent
 from pipeline.shelf.attribute import Attribution, Touch
 from pipeline.shelf.change import SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
+from pipeline.shelf.evidence_sheet import Explanation
 from pipeline.shelf.handpics import HandPictures
 from pipeline.shelf.hands import SIDES, HandTracker
 from pipeline.shelf.identify import CameraClue, Identifier, RowHistory, Verdict, fresh_places
 from pipeline.shelf.reach import ReachDetector
+from pipeline.shelf.reporting import NOT_SEEN_AGAIN, Reporter
 from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.sight import Front, InHand, Network, fronts, in_hand
 from pipeline.shelf.views import people_boxes, slot_views
-
-NO_CAMERA = "no camera sees the products"
-NOT_SEEN_AGAIN = "the shelf was not seen again after the reach"
 
 
 class Perceived(Protocol):
@@ -52,7 +50,9 @@ class ShelfStage:
         planogram: Planogram,
         product_network: Network | None,
         settings: ShelfSettings | None = None,
+        explain: Callable[[Explanation], None] | None = None,
     ) -> None:
+        """`explain` is called with each event's evidence, e.g. `evidence_sheet.write_sheet`."""
         self._settings = s = settings or ShelfSettings()
         self._layout = layout
         self._catalogue = catalogue
@@ -66,6 +66,8 @@ class ShelfStage:
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
+        self._reporter = Reporter(layout, catalogue, self._standing, self._who, s)
+        self._explain = explain
         self._rows = RowHistory()
         self._held: dict[str, dict[str, float]] = {}
         """track id -> GTIN -> how many of it the person probably holds."""
@@ -152,7 +154,7 @@ class ShelfStage:
         blind = sum(p for slot, p in reach.slots if not self._views[slot])
         if total <= 0 or blind < 0.5 * total or not self._is_deep(reach):
             return []
-        return [self._blind_event(reach)]
+        return [self._reporter.blind_event(reach)]
 
     def _is_deep(self, reach: Reach) -> bool:
         """Could the hand have grasped something?"""
@@ -213,7 +215,11 @@ class ShelfStage:
             return []
         if verdict.pick + verdict.put_back < s.min_event_probability:
             return []
-        events = self._events(episode, touches, verdict, likely)
+        events = self._reporter.events(episode, touches, verdict, likely)
+        if self._explain is not None:
+            hands = [self._hand_pictures.of(reach) for reach in likely]
+            for event in events:
+                self._explain(Explanation(event, verdict, tuple(episode.changes.values()), tuple(clues), tuple(hands)))
         self._remember(person.track_id, episode, verdict)
         return events
 
@@ -261,71 +267,6 @@ class ShelfStage:
         for gtin, chance in verdict.products:
             held[gtin] = max(held.get(gtin, 0.0) + sign * chance * verdict.kind_probability * count, 0.0)
 
-    # --- events ---
-
-    def _events(
-        self, episode: Episode, touches: list[Touch], verdict: Verdict, likely: list[Reach]
-    ) -> list[ShelfEvent]:
-        """One event an item where there is a reach for each, else one event with the quantity."""
-        person = touches[0]
-        quantity = verdict.quantities[0][0]
-        reaches = sorted(likely[:quantity], key=lambda r: r.t0_ns)
-        if len(reaches) >= quantity:
-            parts = [(reach, ((1, verdict.quantities[0][1]), *verdict.quantities[1:])) for reach in reaches]
-        else:
-            parts = [(person.reaches[0][0] if person.reaches else None, verdict.quantities)]
-        return [
-            self._event(episode, touches, verdict, reach, quantities, k)
-            for k, (reach, quantities) in enumerate(parts)
-        ]
-
-    def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:
-        s = self._settings
-        t0, t1 = episode.interval_ns
-        at_ns = t1
-        if reach is not None:
-            self._who.use(reach, 1)
-            t0, t1 = reach.t0_ns, reach.t1_ns
-            at_ns = deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id])
-        total = sum(t.weight for t in touches)
-        persons = tuple(
-            Candidate(value=t.track_id, probability=min(t.weight / total, 1.0))
-            for t in touches[: s.max_candidates] if t.weight / total >= 0.05
-        )  # fmt: skip
-        reasons = []
-        if persons[0].probability < s.sure:
-            reasons.append("several people were at the shelf")
-        if verdict.kind_probability < s.sure:
-            reasons.append("unclear whether it was taken or put back")
-        if verdict.products[0][1] < s.sure:
-            reasons.append("products that look alike")
-        if verdict.quantities[0][1] < s.sure:
-            reasons.append("unclear how many")
-        if reach is None:
-            reasons.append("no hand was seen in the shelf")
-        return ShelfEvent(
-            event_id=event_id(self._layout.store_id, episode.slot_id, verdict.kind, touches[0].track_id, t0, number),
-            store_id=self._layout.store_id,
-            at_ns=at_ns,
-            kind=verdict.kind,
-            kind_probability=verdict.kind_probability,
-            persons=persons,
-            products=tuple(Candidate(value=g, probability=p) for g, p in verdict.products),
-            quantities=tuple(Candidate(value=str(q), probability=p) for q, p in merged(quantities)),
-            gondola_id=episode.gondola_id,
-            slot_id=episode.slot_id,
-            t0_ns=t0,
-            t1_ns=t1,
-            evidence=tuple(
-                EvidenceRef(
-                    camera_id=c, t0_ns=change.before_ns, t1_ns=change.after_ns,
-                    box_xyxy_px=tuple(float(v) for v in [*change.view.quad_px.min(0), *change.view.quad_px.max(0)]),
-                )
-                for c, change in sorted(episode.changes.items(), key=lambda kv: -kv[1].view.px_per_cm)
-            ),
-            reason="; ".join(reasons),
-        )  # fmt: skip
-
     def _unseen_after(self, track_id: str) -> list[ShelfEvent]:
         """Deep reaches of somebody who leaves into slots that no camera has seen clear since."""
         events = []
@@ -341,48 +282,8 @@ class ShelfStage:
                     (), self._standing.get(reach.slots[0][0]), 0.1, fresh_places(), self._held.get(track_id, {}), 1,
                     *self._in_hand(reach),
                 )  # fmt: skip
-                events.append(self._blind_event(reach, NOT_SEEN_AGAIN, verdict.kind))
+                events.append(self._reporter.blind_event(reach, NOT_SEEN_AGAIN, verdict.kind))
         return events
-
-    def _blind_event(self, reach: Reach, reason: str = NO_CAMERA, kind: str = "pick") -> ShelfEvent:
-        """A reach into slots whose products no camera sees: where, when and who; what is for a person to say."""
-        s = self._settings
-        self._who.use(reach, 1)
-        by_gtin: dict[str, float] = {}
-        for slot, chance in reach.slots:
-            gtin = self._standing.get(slot)
-            if gtin is not None:
-                by_gtin[gtin] = by_gtin.get(gtin, 0.0) + chance
-        products = sorted(by_gtin.items(), key=lambda kv: (-kv[1], kv[0]))[: s.max_candidates]
-        if not products:
-            products = [(gtin, 1 / len(self._catalogue.gtins)) for gtin in self._catalogue.gtins[: s.max_candidates]]
-        cameras = [c for c, camera in self._layout.camera_by_id.items() if camera.in_view(reach.path_m).any()]
-        return ShelfEvent(
-            event_id=event_id(self._layout.store_id, reach.gondola_id, kind, reach.track_id, reach.t0_ns, 0),
-            store_id=self._layout.store_id,
-            at_ns=deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id]),
-            kind=kind,
-            kind_probability=s.blind_pick_probability,
-            persons=(Candidate(value=reach.track_id, probability=1.0),),
-            products=tuple(Candidate(value=g, probability=min(p, 1.0)) for g, p in products),
-            quantities=(Candidate(value="1", probability=0.9),),
-            gondola_id=reach.gondola_id,
-            slot_id=reach.slots[0][0],
-            t0_ns=reach.t0_ns,
-            t1_ns=reach.t1_ns,
-            evidence=tuple(
-                EvidenceRef(camera_id=c, t0_ns=reach.t0_ns, t1_ns=reach.t1_ns) for c in sorted(cameras)
-            ),
-            reason=reason,
-        )  # fmt: skip
-
-
-def merged(quantities: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The same quantities, each once, best first."""
-    out: dict[int, float] = {}
-    for quantity, chance in quantities:
-        out[quantity] = out.get(quantity, 0.0) + chance
-    return sorted(((q, min(p, 1.0)) for q, p in out.items()), key=lambda qp: (-qp[1], qp[0]))
 
 
 def separate(reaches: Sequence[Reach], apart_s: float) -> list[Reach]:
@@ -392,13 +293,3 @@ def separate(reaches: Sequence[Reach], apart_s: float) -> list[Reach]:
         if all(reach.t0_ns > k.t1_ns + apart_s * 1e9 or reach.t1_ns < k.t0_ns - apart_s * 1e9 for k in kept):
             kept.append(reach)
     return kept
-
-
-def deepest_ns(reach: Reach, gondola) -> int:
-    """When the hand was furthest in the shelf."""
-    return int(reach.path_ns[int(np.argmin(gondola.to_face(reach.path_m)[:, 1]))])
-
-
-def event_id(*parts: object) -> str:
-    """The same for the same footage: made of where, what, who and when."""
-    return "shelf-" + hashlib.sha1("|".join(map(str, parts)).encode()).hexdigest()[:20]

@@ -6,13 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline.messages import LEFT_WRIST, CameraTracks, Detections, FloorTrack, Frame, FrameSet
+from pipeline.shelf.evidence_sheet import write_sheet
 from pipeline.shelf.hands import LEFT_ELBOW
+from pipeline.shelf.reporting import NO_CAMERA
 from pipeline.shelf.settings import ShelfSettings
-from pipeline.shelf.stage import NO_CAMERA, ShelfStage
+from pipeline.shelf.stage import ShelfStage
 
 STEP_NS = 200_000_000
 START_NS = 1_700_000_000_000_000_000
@@ -46,9 +49,9 @@ def body_box(camera, xy):
 class Play:
     """Feeds a stage with people at places, their left palm somewhere or hanging, and items that are gone."""
 
-    def __init__(self, layout, catalogue, planogram, pictures, settings=SETTINGS):
+    def __init__(self, layout, catalogue, planogram, pictures, settings=SETTINGS, explain=None):
         self.layout, self.pictures = layout, pictures
-        self.stage = ShelfStage(layout, catalogue, planogram, None, settings)
+        self.stage = ShelfStage(layout, catalogue, planogram, None, settings, explain)
         self.index = 0
         self.events = []
         self.missing = {}
@@ -216,3 +219,17 @@ def test_light_that_changes_with_nobody_there_is_no_event(play):
     play.stay({"t1": ((0.5, 0.5), None)}, 4)
     play.leave("t1")
     assert play.events == []
+
+
+def test_an_event_can_be_drawn_on_a_sheet(layout, catalogue, planogram, pictures, tmp_path):
+    written = []
+    p = Play(
+        layout, catalogue, planogram, pictures, explain=lambda e: written.append(write_sheet(e, tmp_path))
+    )
+    p.stay({"t1": ((1.0, 0.8), None)})
+    p.reach("t1", "g1.2.5", change=1)
+    p.leave("t1")
+    assert [f.stem for f in written] == [e.event_id for e in p.events]
+    image = cv2.imread(str(written[0]))
+    assert image.shape[1] == 1000
+    assert image.std() > 20
