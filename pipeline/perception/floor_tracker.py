@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from calibration.layout import StoreLayout
-from pipeline.messages import CameraTracks, FloorTrack
+from pipeline.messages import CameraTracks, Detections, FloorTrack
 from pipeline.perception.body import FloorPoints, floor_points
 from pipeline.perception.floor_filter import FloorFilter, MotionSettings, distances
 from pipeline.perception.zones import Zones
@@ -44,17 +44,21 @@ class FloorSettings:
     """A sure detection whose place is known less well than this starts nobody."""
     outside_m: float = 0.3
     """Detections this far beyond floor, margin and gates are of people outside, or reflections."""
+    twin_m: float = 0.3
+    twin_overlap: float = 0.7
     cluster_d2: float = 11.0
     births: str = "gate"
     """`gate`: elsewhere only with much evidence. `anywhere`: for a shop without a gate in view."""
     start_s: float = 1.0
     """People may be inside when it begins: until then births are easy everywhere."""
     confirm_hits: int = 3
+    enter_s: float = 2.0
+    """Who came in by a gate and is no more than a candidate after this long needs the evidence of elsewhere."""
     confirm_hits_elsewhere: int = 15
     confirm_hits_beside: int = 6
     """For somebody who appears within `beside_m` of somebody known: both must be seen at once by some camera."""
     beside_m: float = 0.8
-    distinct_iou: float = 0.6
+    distinct_overlap: float = 0.5
     candidate_patience_s: float = 0.5
     reattach_speed_m_s: float = 1.8
     reattach_least_unseen_s: float = 0.4
@@ -95,8 +99,10 @@ class _Person:
     overlooked: int = 0
     """Looks of cameras that should have seen it since it was last seen, none of which did; windows: `unseen`."""
     unseen: int = 0
+    near: int = 0
+    """Windows with a sure detection beside somebody known, and of those ..."""
     beside: int = 0
-    """Windows in which some camera saw this one and a near known person as two."""
+    """... the ones in which some camera saw it apart from each of them."""
     sources: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -174,7 +180,24 @@ class FloorTracker:
             sigma_m = np.minimum(points.floor_sigma_m[rows], 0.5)
             beyond_m = self._zones.outside_m(points.theta[rows, :2])
             allowed[rows] = beyond_m <= np.maximum(self._settings.outside_m, 1.5 * sigma_m)
+            self._drop_twins(tracks.detections, points, allowed)
         return _View(tracks, points, (tracks.captured_at_ns - self._now_ns) / NS, allowed)
+
+    def _drop_twins(self, people: Detections, points: FloorPoints, allowed: np.ndarray) -> None:
+        """Of two boxes over each other at one place on the floor, one person found twice, the surer stays."""
+        s = self._settings
+        kept: list[int] = []
+        for row in np.argsort(-people.score, kind="stable"):
+            if not allowed[row]:
+                continue
+            twin = any(
+                np.linalg.norm(points.theta[row, :2] - points.theta[other, :2]) < s.twin_m
+                and _overlap(people.xyxy_px[row], people.xyxy_px[other]) > s.twin_overlap
+                for other in kept
+            )
+            allowed[row] = not twin
+            if not twin:
+                kept.append(int(row))
 
     def _associate(self, people: list[_Person], view: _View, free: np.ndarray) -> None:
         """Give this camera's free detections to people, sure ones first, and clear them in `free`."""
@@ -233,6 +256,8 @@ class FloorTracker:
                 person.views += len(person.sources)
                 person.expected += len(expected)
                 person.overlooked = person.unseen = 0
+            elif not person.track_id:
+                person.expected += len(expected)
             else:
                 person.overlooked += len(expected)
                 person.unseen += 1
@@ -268,7 +293,7 @@ class FloorTracker:
                 self._join(person, other, free[other.tracks.camera_id])
             if not self._zones.on_floor(person.xy_m[None])[0]:
                 continue
-            person.at_gate = bool(self._zones.near_gate(person.xy_m[None])[0])
+            person.at_gate = self._zones.entering(person.xy_m)
             born.append(person)
         return born
 
@@ -296,12 +321,16 @@ class FloorTracker:
         waiting = []
         for candidate in self._candidates:
             near = [p for p in self._people if np.linalg.norm(p.xy_m - candidate.xy_m) < s.beside_m]
-            if near and candidate.sources:
-                candidate.beside += any(self._seen_apart(candidate, p, boxes) for p in near)
-            needed = s.confirm_hits if candidate.at_gate or easy else s.confirm_hits_elsewhere
+            if near and candidate.sure_ns == self._now_ns:
+                candidate.near += 1
+                candidate.beside += all(self._seen_apart(candidate, p, boxes) for p in near)
+            entering = candidate.at_gate and self._now_ns - candidate.born_ns <= s.enter_s * NS
+            needed = s.confirm_hits if entering or easy else s.confirm_hits_elsewhere
             if candidate.views < s.support * candidate.expected:
                 needed = max(needed, s.confirm_hits_elsewhere)
-            if candidate.hits < needed or (near and candidate.beside < s.confirm_hits_beside):
+            if candidate.hits < needed or (
+                near and candidate.beside < max(s.confirm_hits_beside, 0.5 * candidate.near)
+            ):
                 waiting.append(candidate)
                 continue
             lost = self._lost_near(candidate)
@@ -318,7 +347,7 @@ class FloorTracker:
 
     def _seen_apart(self, a: _Person, b: _Person, boxes: dict[str, np.ndarray]) -> bool:
         return any(
-            _iou(boxes[c][a.sources[c]], boxes[c][b.sources[c]]) < self._settings.distinct_iou
+            _overlap(boxes[c][a.sources[c]], boxes[c][b.sources[c]]) < self._settings.distinct_overlap
             for c in a.sources.keys() & b.sources.keys()
         )
 
@@ -400,8 +429,8 @@ def _sharpness(view: _View) -> float:
     return float(np.median(sigma_m)) if len(sigma_m) else float("inf")
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over the smaller box: near 1 also for a part of a body within the box of the whole."""
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    inter = float(np.prod(np.maximum(high - low, 0)))
-    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - inter
-    return inter / union if union > 0 else 0.0
+    smaller = min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))
+    return float(np.prod(np.maximum(high - low, 0)) / smaller) if smaller > 0 else 1.0

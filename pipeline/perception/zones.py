@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from shapely.geometry import LineString, Point
+from shapely.geometry import LineString, Point, Polygon
 from shapely.ops import unary_union
 
 from calibration.layout import Gondola, StoreLayout
@@ -28,7 +28,7 @@ class Zones:
         self._inside = unary_union([layout.floor.buffer(margin_m), self._gates])
         self._lines = [(np.mean(g.line_m, axis=0), _unit(g.inward)) for g in layout.gates]
         self._near = near
-        solid = unary_union([g.footprint for g in layout.gondolas])
+        solid = unary_union([*(g.footprint for g in layout.gondolas), *(Polygon(o) for o in layout.obstacles_m)])
         self._standing = unary_union([layout.floor, self._gates]).difference(solid)
         shapely.prepare(self._standing)
         self._cameras = layout.camera_by_id
@@ -45,9 +45,12 @@ class Zones:
         """bool (N,): where one can stand, the gates' surroundings included."""
         return shapely.contains_xy(self._standing, xy_m[:, 0], xy_m[:, 1])
 
-    def near_gate(self, xy_m: np.ndarray) -> np.ndarray:
-        """bool (N,)"""
-        return shapely.contains_xy(self._gates, xy_m[:, 0], xy_m[:, 1])
+    def entering(self, xy_m: np.ndarray) -> bool:
+        """Is this (2,) where people come in: around a gate, beyond its line or at most a step inside it?"""
+        return any(
+            shapely.contains_xy(near, *xy_m) and float((xy_m - middle) @ inward) < STEP_M
+            for (middle, inward), near in zip(self._lines, self._near, strict=True)
+        )
 
     def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool:
         """Is somebody no longer seen at this place (2,) likely gone: off the floor, beyond a gate's line, or at a gate
@@ -76,6 +79,7 @@ class Zones:
 
 
 BODY_HEIGHTS_M = (1.2, 1.55)
+STEP_M = 0.4
 
 
 def _hidden_by(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
