@@ -83,9 +83,7 @@ def arm_rotations(
     return upper, lower
 
 
-def palm_twist(
-    lower: np.ndarray, palm_rest_out: np.ndarray, axis: np.ndarray, wanted_out: np.ndarray
-) -> np.ndarray:
+def palm_twist(lower: np.ndarray, palm_rest_out: np.ndarray, axis: np.ndarray, wanted_out: np.ndarray) -> np.ndarray:
     """How far (B, 2) to turn the hand about the forearm so that the palm faces ``wanted_out``, within anatomy."""
     angle = signed_angle(turn(lower, palm_rest_out), wanted_out, unit(axis))
     # Falls back to nothing where the palm would have to face the other way: clipped, it would flip there.

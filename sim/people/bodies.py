@@ -130,9 +130,7 @@ def _palm(assets: BodyAssets, heads: np.ndarray, side: str) -> tuple[np.ndarray,
     return centre, frame(along, across)
 
 
-def _sole(
-    assets: BodyAssets, heads: np.ndarray, vertices: np.ndarray, side: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _sole(assets: BodyAssets, heads: np.ndarray, vertices: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
     """Where the heel and the ball of the foot touch the floor."""
     ankle, toes = (heads[assets.bones.index(f"{bone}.{side}")] for bone in ("foot", "toes"))
     mine = assets.weights[:, assets.bones.index(f"foot.{side}")] > 0.5

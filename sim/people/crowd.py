@@ -39,9 +39,7 @@ class Crowd:
         figures = [_figure(self._rig, spec, rest) for spec, rest in zip(specs, self._rest, strict=True)]
         if figures:
             names = figures[0].__dict__
-            self._figures = motion.Figures(
-                **{name: np.array([getattr(f, name) for f in figures]) for name in names}
-            )
+            self._figures = motion.Figures(**{name: np.array([getattr(f, name) for f in figures]) for name in names})
 
     def pose(self, states: Sequence[PersonState]) -> list[PosedBody]:
         """Surfaces of any number of states, of one instant or of many, in their order.

@@ -28,7 +28,6 @@ _FOLDED = {
 }  # fmt: skip
 
 
-
 def reduce(arrays: dict[str, np.ndarray], rank: int = RANK) -> dict[str, np.ndarray]:
     """The bases in their ``rank`` strongest components, as 16-bit integers with a scale each.
 

@@ -143,4 +143,3 @@ def smooth_step(t: np.ndarray) -> np.ndarray:
     """0 below 0, 1 above 1, smooth between."""
     t = np.clip(t, 0.0, 1.0)
     return t * t * (3 - 2 * t)
-

@@ -230,9 +230,7 @@ def _arms(rig, who, do, stride, turned, place) -> None:
         _attach(rig, heads, bone, turned, place)
     shrug = _shoulder_girdle(rig, who, chest_r, place, target, weight)
     turned[:, rig.clavicle] = chest_r[:, None] @ shrug
-    shoulder = place[:, rig.clavicle] + turn(
-        turned[:, rig.clavicle], heads[:, rig.upper1] - heads[:, rig.clavicle]
-    )
+    shoulder = place[:, rig.clavicle] + turn(turned[:, rig.clavicle], heads[:, rig.upper1] - heads[:, rig.clavicle])
     place[:, rig.upper1] = shoulder
 
     local = turn(np.swapaxes(upright, -1, -2)[:, None], shoulder)
@@ -353,4 +351,3 @@ def palms(rig: Rig, who: Figures, turned: np.ndarray, place: np.ndarray) -> np.n
     out[..., :3, 3] = place[:, rig.wrist] + turn(hand, who.palm_m - who.heads_m[:, rig.wrist])
     out[..., 3, 3] = 1.0
     return out
-
