@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
+from calibration.check import require_sound
 from calibration.layout import StoreLayout, load_layout
 from pipeline.capture.recording import MANIFEST, Recording
 from pipeline.capture.sources import CameraStatus
@@ -66,6 +67,7 @@ class Shop:
             planogram, name = load_planogram(folder / "planogram.yaml", layout, catalogue), layout.store_id
         else:
             raise RecordingError(f"{folder}: neither a recording ({MANIFEST}) nor a store (layout.yaml) is there")
+        require_sound(layout, str(folder / "layout.yaml"))
         return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder))
 
     def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
