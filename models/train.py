@@ -176,6 +176,8 @@ def train(
         **_AUGMENTATION[task],
         **more,
     }
+    if resume:  # size, batch and the like would replace what the interrupted run had
+        settings = {key: settings[key] for key in ("task", "mode", "model", "resume")}
     trainer = (_PoseTrainer if task == "pose" else _DetectionTrainer)(overrides=settings)
     trainer.threads = threads
     if progress is not None:
