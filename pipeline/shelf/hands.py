@@ -86,9 +86,7 @@ def triangulate(rays: Rays, outlier_sigmas: float) -> tuple[np.ndarray, np.ndarr
     usable = sine2 > 0.01  # rays closer than 6 degrees to parallel do not fix a depth
     if not usable.any():
         return None
-    d1, d2, between, cosine, sine2, first = (
-        a[usable] for a in (d1, d2, between, cosine, sine2, rays.origin_m[first])
-    )
+    d1, d2, between, cosine, sine2, first = (a[usable] for a in (d1, d2, between, cosine, sine2, rays.origin_m[first]))
     along1, along2 = np.sum(between * d1, axis=1), np.sum(between * d2, axis=1)
     t1, t2 = (along1 - cosine * along2) / sine2, (cosine * along1 - along2) / sine2
     points = first + (t1[:, None] * d1 + between + t2[:, None] * d2) / 2

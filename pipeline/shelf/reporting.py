@@ -37,9 +37,7 @@ class Reporter:
         self._who = who
         self._settings = settings
 
-    def events(
-        self, episode: Episode, touches: list[Touch], verdict: Verdict, likely: list[Reach]
-    ) -> list[ShelfEvent]:
+    def events(self, episode: Episode, touches: list[Touch], verdict: Verdict, likely: list[Reach]) -> list[ShelfEvent]:
         """One event an item where there is a reach for each, else one event with the quantity."""
         person = touches[0]
         quantity = verdict.quantities[0][0]
@@ -49,8 +47,7 @@ class Reporter:
         else:
             parts = [(person.reaches[0][0] if person.reaches else None, verdict.quantities)]
         return [
-            self._event(episode, touches, verdict, reach, quantities, k)
-            for k, (reach, quantities) in enumerate(parts)
+            self._event(episode, touches, verdict, reach, quantities, k) for k, (reach, quantities) in enumerate(parts)
         ]
 
     def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:

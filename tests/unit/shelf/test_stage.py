@@ -223,9 +223,7 @@ def test_light_that_changes_with_nobody_there_is_no_event(play):
 
 def test_an_event_can_be_drawn_on_a_sheet(layout, catalogue, planogram, pictures, tmp_path):
     written = []
-    p = Play(
-        layout, catalogue, planogram, pictures, explain=lambda e: written.append(write_sheet(e, tmp_path))
-    )
+    p = Play(layout, catalogue, planogram, pictures, explain=lambda e: written.append(write_sheet(e, tmp_path)))
     p.stay({"t1": ((1.0, 0.8), None)})
     p.reach("t1", "g1.2.5", change=1)
     p.leave("t1")
