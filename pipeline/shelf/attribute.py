@@ -10,9 +10,11 @@ import numpy as np
 
 from calibration.layout import StoreLayout
 from pipeline.messages import FloorTrack, Reach
+from pipeline.shelf.hands import Hand
 from pipeline.shelf.settings import ShelfSettings
 
 _PLACE_EVERY_NS = 500_000_000
+_PALM_EVERY_NS = 180_000_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class _Person:
     used: dict[str, int] = field(default_factory=dict)
     """Reach id -> how many items have been attributed to it."""
     places: list[tuple[int, float, float]] = field(default_factory=list)
-    """Where the person was: ns, x, y, about twice a second."""
+    """Where the person was: ns, x, y, twice a second."""
+    palms: list[tuple[int, np.ndarray, float]] = field(default_factory=list)
+    """Where a palm was: ns, (3,) world, its spread in metres; five times a second."""
+    explained: list[tuple[str, int, int]] = field(default_factory=list)
+    """What the person has done so far: gondola, from, to."""
 
 
 class Attribution:
@@ -54,6 +60,12 @@ class Attribution:
             places.append((tick, float(track.floor_xy_m[0]), float(track.floor_xy_m[1])))
             del places[: -self._settings.max_places]
 
+    def add_hand(self, track_id: str, hand: Hand) -> None:
+        palms = self._people.setdefault(track_id, _Person()).palms
+        if not palms or hand.at_ns - palms[-1][0] >= _PALM_EVERY_NS or hand.at_ns == palms[-1][0]:
+            palms.append((hand.at_ns, hand.palm_m, float(np.sqrt(np.trace(hand.covariance_m2) / 3))))
+            del palms[: -self._settings.max_places]
+
     def reaches(self, track_id: str) -> list[Reach]:
         person = self._people.get(track_id)
         return list(person.reaches) if person else []
@@ -65,6 +77,10 @@ class Attribution:
     def use(self, reach: Reach, items: int) -> None:
         used = self._people[reach.track_id].used
         used[reach.reach_id] = used.get(reach.reach_id, 0) + items
+
+    def explain(self, track_id: str, gondola_id: str, interval_ns: tuple[int, int]) -> None:
+        """This person did something at a face between two instants: so much less of their time there is unexplained."""
+        self._people[track_id].explained.append((gondola_id, *interval_ns))
 
     def forget(self, track_id: str) -> None:
         self._people.pop(track_id, None)
@@ -90,14 +106,15 @@ class Attribution:
                     fitting.append((reach, chance))
             fitting.sort(key=_best_first)
             hand = max((c for _, c in fitting), default=0.0)
-            weight = (s.unseen_hand + hand) * self._dwell(slot_id, person, t0, t1)
+            near = s.palm_near_weight * self._palm_near(slot_id, person, t0, t1)
+            weight = (s.unseen_hand + near + hand) * self._dwell(slot_id, person, t0, t1)
             if weight > s.min_touch_weight:
                 touches[track_id] = Touch(track_id, weight, tuple(fitting))
         merged = self._without_doubles(touches, t0, t1)
         return sorted(merged, key=lambda t: (-t.weight, t.track_id))
 
     def _dwell(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
-        """0 to 1: how long the person was where one reaches the slot from; 0.5 after one second."""
+        """0 to 1: how long the person was where one reaches the slot from, less what other things took; 0.5 is 1 s."""
         gondola, shelf, slot = self._layout.slot_by_id[slot_id]
         stand = gondola.to_world((slot.start_m + slot.end_m) / 2, 0.45, shelf.height_m)[:2]
         seconds = 0.0
@@ -105,7 +122,20 @@ class Attribution:
             if t0 - _PLACE_EVERY_NS <= at <= t1 + _PLACE_EVERY_NS:
                 off = max(np.hypot(x - stand[0], y - stand[1]) - 0.15, 0.0)
                 seconds += np.exp(-0.5 * (off / self._settings.stand_sigma_m) ** 2) * _PLACE_EVERY_NS / 1e9
+        done = sum(1 for g, a, b in person.explained if g == gondola.id and a < t1 and b > t0)
+        seconds -= min(done * self._settings.seconds_per_item, 0.8 * seconds)
         return seconds / (seconds + 1.0)
+
+    def _palm_near(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
+        """0 to 1: how near a palm came to the front of the slot, given how well it was known where it was."""
+        gondola, shelf, slot = self._layout.slot_by_id[slot_id]
+        front = gondola.to_world((slot.start_m + slot.end_m) / 2, -0.03, shelf.height_m + 0.08)
+        best = 0.0
+        for at, palm, sigma in person.palms:
+            if t0 <= at <= t1:
+                spread2 = 3 * (sigma**2 + self._settings.palm_near_sigma_m**2)
+                best = max(best, float(np.exp(-0.5 * np.sum((palm - front) ** 2) / spread2)))
+        return best
 
     def _without_doubles(self, touches: dict[str, Touch], t0: int, t1: int) -> list[Touch]:
         """A second track that walks in the footsteps of an older one is the same person seen twice."""

@@ -62,6 +62,10 @@ class Episodes:
         episode.latest_ns = max(episode.latest_ns, change.after.at_ns)
 
     @property
+    def open(self) -> tuple[Episode, ...]:
+        return tuple(self._open.values())
+
+    @property
     def gondola_ids(self) -> set[str]:
         return {e.gondola_id for e in self._open.values()}
 

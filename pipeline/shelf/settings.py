@@ -46,8 +46,9 @@ class ShelfSettings:
     reach_path_limit_s: float = 60.0
     grasp_beside_m: float = 0.045
     """A hand holds an item from its side: the item's middle is this far to the left of a right palm."""
-    slot_sigma_floor_m: float = 0.045
-    """Least spread of the touched point on the face, along and up: grip offset and bias of the key points."""
+    slot_sigma_floor_m: float = 0.08
+    """Least spread of the touched point on the face, along and up: the grip, and errors of key points that all cameras
+    share (measured with the shipped person network)."""
 
     # --- pictures of slots -----------------------------------------------------------------------------------
     min_px_per_cm: float = 1.6
@@ -81,7 +82,7 @@ class ShelfSettings:
     """Log-likelihood of a perfect plane-sweep match against an unrelated picture (measured)."""
     unseen_match: float = 0.35
     """What a place that cannot be seen, or a row that is empty, counts as a match."""
-    network_gain: float = 2.0
+    network_gain: float = 3.0
     """Log-likelihood of a sure box at a place."""
     box_place_sigma: float = 0.35
     """Spread of the place of a box, in places."""
@@ -109,6 +110,11 @@ class ShelfSettings:
     min_slot_chance: float = 0.02
     unseen_hand: float = 0.05
     """Chance that stands in for a hand that was not seen in a slot: standing there counts too."""
+    palm_near_weight: float = 0.25
+    """Of a palm that came as near to a slot as its spread allows, against one that was surely in it."""
+    palm_near_sigma_m: float = 0.10
+    seconds_per_item: float = 1.5
+    """How long one stands at a shelf to take or put one item."""
     stand_sigma_m: float = 0.3
     """How far from the best place one stands to reach a slot."""
     min_touch_weight: float = 0.002

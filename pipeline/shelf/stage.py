@@ -108,6 +108,12 @@ class ShelfStage:
             if chance >= self._settings.min_slot_chance
         }  # fmt: skip
         self._hurry(touched)
+        # A weak network may have seen no hand: what changed where this person stood is settled as well, or it would
+        # come after their bill.
+        for episode in self._episodes.open:
+            who = self._who.who(episode.slot_id, episode.interval_ns, self._reaches.current())
+            if who and who[0].track_id == track_id:
+                touched.add(episode.slot_id)
         events += self._decide(self._episodes.take(touched))
         events += self._unseen_after(track_id)
         self._hands.forget(track_id)
@@ -127,6 +133,7 @@ class ShelfStage:
         events = []
         for side in SIDES:
             if side in hands:
+                self._who.add_hand(track.track_id, hands[side])
                 self._hand_pictures.see(track.track_id, side, hands[side], perceived.frame_set, keypoints)
             for reach in self._reaches.update(track.track_id, side, track.at_ns, hands.get(side)):
                 events += self._ended(reach)
@@ -188,14 +195,16 @@ class ShelfStage:
     # --- deciding ---
 
     def _decide(self, episodes: Sequence[Episode]) -> list[ShelfEvent]:
+        """Settle episodes, the ones that are surest about the person first: what is explained leaves less doubt."""
         current = self._reaches.current()
-        events = []
-        for episode in episodes:
-            touches = self._who.who(episode.slot_id, episode.interval_ns, current)
-            if not touches:
-                continue  # nobody was near: the light, or a camera that was knocked
-            events += self._settle(episode, touches)
-        return events
+        events, left = [], list(episodes)
+        while left:
+            asked = [(e, self._who.who(e.slot_id, e.interval_ns, current)) for e in left]
+            episode, touches = max(asked, key=lambda et: (surety(et[1]), et[0].slot_id))
+            left.remove(episode)
+            if touches:  # else nobody was near: the light, or a camera that was knocked
+                events += self._settle(episode, touches)
+        return sorted(events, key=lambda e: (e.at_ns, e.event_id))
 
     def _settle(self, episode: Episode, touches: list[Touch]) -> list[ShelfEvent]:
         s = self._settings
@@ -221,6 +230,8 @@ class ShelfStage:
             for event in events:
                 self._explain(Explanation(event, verdict, tuple(episode.changes.values()), tuple(clues), tuple(hands)))
         self._remember(person.track_id, episode, verdict)
+        for _ in range(verdict.quantities[0][0]):
+            self._who.explain(person.track_id, episode.gondola_id, episode.interval_ns)
         return events
 
     def _pitch_m(self, slot_id: str) -> float:
@@ -293,3 +304,8 @@ def separate(reaches: Sequence[Reach], apart_s: float) -> list[Reach]:
         if all(reach.t0_ns > k.t1_ns + apart_s * 1e9 or reach.t1_ns < k.t0_ns - apart_s * 1e9 for k in kept):
             kept.append(reach)
     return kept
+
+
+def surety(touches: Sequence[Touch]) -> float:
+    """Share of the likeliest person."""
+    return touches[0].weight / sum(t.weight for t in touches) if touches else 0.0
