@@ -129,8 +129,9 @@ class ShelfSettings:
     item_gap_m: float = 0.006
     """Between the items of a row."""
     person_memory_s: float = 120.0
-    grasp_depth_m: float = 0.02
-    """Where no camera sees the products: a hand that came this near to the front plane may have taken something ..."""
+    grasp_depth_m: float = 0.08
+    """Where no camera sees the products: a hand that came this near to the front plane may have taken something (a
+    real shop calibrated from clicks is off by 5 cm or so, and fingers go further than the palm) ..."""
     grasp_s: float = 0.3
     """... if it stayed so long."""
     blind_pick_probability: float = 0.6
@@ -148,3 +149,9 @@ class ShelfSettings:
     max_hand_records: int = 24
     doubt: float = 0.97
     """A kind or product less sure than this is looked up in the hand as well."""
+    body_every_s: float = 0.5
+    body_pictures_s: float = 20.0
+    """How far back it can be seen who carried what."""
+    body_looks: int = 10
+    carries_floor: float = 0.1
+    """Chance of seeing a product on somebody who does not carry it, or on nobody who put it in a bag."""
