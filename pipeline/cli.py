@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from models.cli import app as models_app
 from rich.console import Console
 from rich.table import Table
 
+from models.cli import app as models_app
 from pipeline.errors import LayoutError, WalkoutError
 from sim.cli import app as sim_app
 from sim.cli import demo, score
