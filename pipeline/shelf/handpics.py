@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.camera import Camera
 from calibration.layout import StoreLayout
-from models.crops import NATIVE_PX, CropWindow, window_at
+from models.crops import PADDING_GREY, CropWindow, window_at
 from pipeline.messages import FrameSet, Reach
 from pipeline.shelf.hands import Hand
 from pipeline.shelf.settings import ShelfSettings
@@ -121,9 +121,10 @@ def px_per_m(camera: Camera, point_m: np.ndarray) -> float:
 def native(image: np.ndarray, window: CropWindow) -> np.ndarray:
     """The window's own pixels, padded where it reaches beyond the picture, as a copy."""
     height, width = image.shape[:2]
+    side = window.native_px
     x1, y1 = max(window.left, 0), max(window.top, 0)
-    x2, y2 = min(window.left + NATIVE_PX, width), min(window.top + NATIVE_PX, height)
-    out = np.full((NATIVE_PX, NATIVE_PX, 3), 114, np.uint8)
+    x2, y2 = min(window.left + side, width), min(window.top + side, height)
+    out = np.full((side, side, 3), PADDING_GREY, np.uint8)
     if x2 > x1 and y2 > y1:
         out[y1 - window.top : y2 - window.top, x1 - window.left : x2 - window.left] = image[y1:y2, x1:x2]
     return out

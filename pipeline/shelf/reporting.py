@@ -58,11 +58,13 @@ class Reporter:
             self._who.use(reach, 1)
             t0, t1 = reach.t0_ns, reach.t1_ns
             at_ns = deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id])
-        total = sum(t.weight for t in touches)
+        weights = [t.weight**s.person_sharpness for t in touches]
+        chances = [w / sum(weights) for w in weights]
         persons = tuple(
-            Candidate(value=t.track_id, probability=min(t.weight / total, 1.0))
-            for t in touches[: s.max_candidates] if t.weight / total >= 0.05
-        )  # fmt: skip
+            Candidate(value=t.track_id, probability=min(p, 1.0))
+            for t, p in list(zip(touches, chances, strict=True))[: s.max_candidates]
+            if p >= 0.05
+        )
         reasons = []
         if persons[0].probability < s.sure:
             reasons.append("several people were at the shelf")

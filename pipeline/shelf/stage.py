@@ -10,6 +10,7 @@ where no camera can see the products is reported with what the planogram offers,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet, Reach, ShelfEvent
 from pipeline.shelf.attribute import Attribution, Touch
+from pipeline.shelf.carried import BodyPictures
 from pipeline.shelf.change import SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
 from pipeline.shelf.evidence_sheet import Explanation
@@ -63,6 +65,7 @@ class ShelfStage:
         self._hands = HandTracker(layout.camera_by_id, s)
         self._reaches = ReachDetector(layout, s)
         self._hand_pictures = HandPictures(layout, s)
+        self._bodies = BodyPictures(layout, self._views, s)
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
@@ -85,6 +88,7 @@ class ShelfStage:
         for track in tracks:
             self._seen_ns[track.track_id] = now_ns
             self._who.add_place(track)
+            self._bodies.see(track, frames, perceived.camera_tracks)
             unseen += self._follow_hands(track, perceived)
         unseen += self._drop_lost(now_ns)
         self._hand_pictures.collect(now_ns)
@@ -149,6 +153,7 @@ class ShelfStage:
                 self._who.forget(track_id)
                 self._hands.forget(track_id)
                 self._hand_pictures.forget(track_id)
+                self._bodies.forget(track_id)
                 self._held.pop(track_id, None)
                 del self._seen_ns[track_id]
         return events
@@ -208,9 +213,10 @@ class ShelfStage:
 
     def _settle(self, episode: Episode, touches: list[Touch]) -> list[ShelfEvent]:
         s = self._settings
+        planned = self._standing.get(episode.slot_id)
+        touches = self._by_carried(episode, touches, planned)
         person = touches[0]
         clues = self._clues(episode)
-        planned = self._standing.get(episode.slot_id)
         likely = separate([r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]], s.same_reach_s)
         known = (
             clues, planned, self._pitch_m(episode.slot_id), self._rows.now(episode.slot_id),
@@ -260,6 +266,21 @@ class ShelfStage:
             )
             for i, (view, before, after, gap, before_ns) in enumerate(compared)
         ]  # fmt: skip
+
+    def _by_carried(self, episode: Episode, touches: list[Touch], gtin: str | None) -> list[Touch]:
+        """The same people weighed by who is seen with the product since, where it is not clear who was at the slot."""
+        s = self._settings
+        if self._network is None or gtin is None or surety(touches) >= s.sure:
+            return touches
+        index = self._catalogue.gtins.index(gtin)
+        there = [slot for slot, standing in self._standing.items() if standing == gtin]
+        out = []
+        for touch in touches:
+            seen = self._bodies.carries(self._network, touch.track_id, index, there, episode.interval_ns[0])
+            if seen is not None:
+                touch = replace(touch, weight=touch.weight * (s.carries_floor + seen))
+            out.append(touch)
+        return sorted(out, key=lambda t: (-t.weight, t.track_id))
 
     def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
         """What the hand seemed to hold before and after a reach."""
