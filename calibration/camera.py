@@ -77,7 +77,9 @@ class Camera:
         flat = np.ascontiguousarray(pixels.reshape(-1, 1, 2))
         if not len(flat):
             return np.zeros((*pixels.shape[:-1], 3))
-        undistorted = cv2.undistortPoints(flat, self.matrix, self.distortion).reshape(-1, 2)
+        # OpenCV's five iterations leave up to a pixel in the corners of strongly distorted lenses.
+        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-9)
+        undistorted = cv2.undistortPoints(flat, self.matrix, self.distortion, criteria=criteria).reshape(-1, 2)
         directions = np.column_stack([undistorted, np.ones(len(undistorted))]) @ self.rotation
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         return directions.reshape(*pixels.shape[:-1], 3)

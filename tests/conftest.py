@@ -3,6 +3,13 @@
 first crashes the process at Triton's import. A walkout command never has both in one process, the tests do."""
 
 import contextlib
+import os
+
+from hypothesis import settings
 
 with contextlib.suppress(ImportError):  # PyTorch for CPUs comes without
     import triton  # noqa: F401
+
+settings.register_profile("ci", derandomize=True)  # a change is judged by the change, not by luck
+if os.environ.get("CI"):
+    settings.load_profile("ci")

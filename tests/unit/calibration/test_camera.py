@@ -25,10 +25,14 @@ def cameras(draw):
     focal = draw(st.floats(500, 1500))
     distortion = (draw(st.floats(-0.15, 0.1)), draw(st.floats(0, 0.03)), draw(st.floats(-1e-3, 1e-3)), 0.0, 0.0)
     roll = draw(st.floats(-30, 30))
-    return CameraSpec(
+    camera = CameraSpec(
         id="c", focal_px=(focal, focal * draw(st.floats(0.95, 1.05))), distortion=distortion, position_m=position,
         look_at_m=target, roll_deg=roll,
     ).camera()  # fmt: skip
+    # Beyond the radius where the polynomial turns back a pixel has no ray; real lenses keep the corners inside.
+    r = min(camera.valid_radius, 4.0)
+    assume(r * (1 + distortion[0] * r**2 + distortion[1] * r**4) > 1.15 * np.hypot(640, 360) / focal)
+    return camera
 
 
 @given(cameras(), unit, unit)
