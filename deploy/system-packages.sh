@@ -15,6 +15,8 @@ python3 -c 'import ensurepip' 2>/dev/null || needed="$needed python3-venv"
 if [ "${1:-demo}" = test ]; then
     command -v java >/dev/null 2>&1 || useful="$useful openjdk-17-jre-headless"
     command -v mvn >/dev/null 2>&1 || useful="$useful maven"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || useful="$useful postgresql"
+    command -v go >/dev/null 2>&1 || useful="$useful golang-go"
 fi
 [ -n "$needed$useful" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -25,6 +27,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "could not install:$needed$useful"
 else
     echo "to have everything: sudo apt-get install$needed$useful"
-    [ -z "$useful" ] || echo "without$useful: the simulator draws in software, and the Kafka tests are left out"
+    [ -z "$useful" ] || echo "without$useful: the simulator draws in software, and the tests that need the rest are left out"
 fi
 [ -z "$needed" ] || exit 2
