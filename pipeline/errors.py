@@ -11,6 +11,9 @@
     ├── MessageError             bytes from the event log that are not one of our messages
     │   └── NewerSchemaError     ... because a newer version of walkout wrote them
     ├── EventLogError            the event log cannot be reached or written
+    ├── PaymentError             a payment provider's settings or address are wrong
+    │   ├── PaymentDeclinedError the hold asked for at entry was refused
+    │   └── SignatureError       a webhook that its provider did not sign
     ├── ScenarioError            a scenario file is wrong
     └── OutputError              what the command makes cannot be written (disk full, no permission)
 """
@@ -48,6 +51,18 @@ class NewerSchemaError(MessageError):
 
 
 class EventLogError(WalkoutError):
+    pass
+
+
+class PaymentError(WalkoutError):
+    pass
+
+
+class PaymentDeclinedError(PaymentError):
+    pass
+
+
+class SignatureError(PaymentError):
     pass
 
 
