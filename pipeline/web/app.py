@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The one application that all routers are put into.
+
+A router gets what it needs as arguments of the function that makes it; the application holds no state of its own.
+FastAPI because its routes are typed functions, pydantic (which the messages use already) checks what comes in, and the
+API describes itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.errors import WalkoutError
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(
+    *routers: APIRouter, title: str = "walkout", lifespan: Any = None, max_body_bytes: int = MAX_BODY_BYTES
+) -> FastAPI:
+    """The application with these routers in it.
+
+    A `WalkoutError` that leaves a route is the world's fault (a database that does not answer): 503 with its one line.
+    Anything else is ours: 500 with a number that the log has the traceback under; the answer shows none. A body of more
+    than `max_body_bytes` is answered 413 before anybody reads it.
+    """
+    app = FastAPI(title=title, lifespan=lifespan)
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(WalkoutError, _unavailable)
+    app.add_exception_handler(Exception, _our_fault)
+    app.add_middleware(_BodyLimit, max_bytes=max_body_bytes)
+    return app
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": "1"})
+
+
+async def _our_fault(request: Request, error: Exception) -> JSONResponse:
+    number = uuid.uuid4().hex[:12]
+    logger.error("%s %s: error %s", request.method, request.url.path, number, exc_info=error)
+    return JSONResponse({"error": f"internal error {number}; the log says more"}, status_code=500)
+
+
+class _BodyLimit:
+    """Counts bytes as they come: a client's Content-Length is only a claim."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        messages: list[Message] = []
+        size = 0
+        while True:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > self._max_bytes:
+                answer = JSONResponse({"error": f"a body may have {self._max_bytes} bytes at most"}, status_code=413)
+                await answer(scope, receive, send)
+                return
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                break
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, send)
