@@ -5,9 +5,10 @@ Two families:
 
 * **In-process arrays** (`Frame`, `FrameSet`, `Detections`, `CameraTracks`, `FloorTrack`, `Reach`): frozen dataclasses
   over numpy arrays, between capture, perception and shelf. Never serialised.
-* **Events** (`VisitOpened`, `TrackBound`, `ShelfEvent`, `VisitClosed`, `ReceiptIssued`): frozen pydantic models,
-  what goes to the event log as JSON. `SCHEMA_VERSION` rises with every change that an older reader could
-  misread; readers refuse newer versions and ignore nothing.
+* **Events** (the union `Event`): frozen pydantic models, what goes to the event log as JSON. `SCHEMA_VERSION` rises
+  with every change that an older reader could misread or refuse; readers read all versions up to theirs, refuse newer
+  ones and ignore nothing. Version 2: groups, identity corrections, coupons, staff decisions, discounts and corrections
+  on receipts.
 
 World coordinates: metres, right-handed, z up, floor at z = 0. Pixels: x right, y down, (0, 0) the centre of the top
 left pixel. Times: `*_ns`, nanoseconds since the Unix epoch on the store's common clock, of capture and not of
@@ -17,13 +18,22 @@ processing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+from pipeline.frames import SMALL_SIDE_PX as SMALL_SIDE_PX
+from pipeline.frames import Frame as Frame
+from pipeline.frames import FrameSet as FrameSet
+from pipeline.receipt_parts import Candidate as Candidate
+from pipeline.receipt_parts import Correction as Correction
+from pipeline.receipt_parts import Discount as Discount
+from pipeline.receipt_parts import ReceiptLine as ReceiptLine
+from pipeline.receipt_parts import ReviewNote as ReviewNote
+from pipeline.receipt_parts import TaxLine as TaxLine
+
+SCHEMA_VERSION = 2
 
 COCO_KEYPOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -34,101 +44,6 @@ LEFT_WRIST, RIGHT_WRIST = 9, 10
 
 
 # --- in-process arrays ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of one camera, as the decoder left it; colour conversion happens when somebody looks.
-
-    `pixels`: uint8, either (H, W, 3) BGR as OpenCV keeps it, or (H * 3 / 2, W) planar I420 (luma, then both chroma
-    planes at half size; H and W even), which is what video holds: half the memory of BGR. Use `image` for the whole
-    picture, `small` for the network and for looking at, `crop` for a piece at native resolution. None of them may be
-    written to.
-    """
-
-    camera_id: str
-    captured_at_ns: int
-    pixels: np.ndarray
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Width and height at native resolution."""
-        height, width = self.pixels.shape[:2]
-        return (width, height) if self.pixels.ndim == 3 else (width, height * 2 // 3)
-
-    @cached_property
-    def image(self) -> np.ndarray:
-        """uint8 (H, W, 3) BGR at native resolution; converted the first time (1 ms at 1280x720), then kept."""
-        return self.pixels if self.pixels.ndim == 3 else _i420_to_bgr(self.planes)
-
-    @cached_property
-    def small(self) -> np.ndarray:
-        """uint8 (h, w, 3) BGR, the whole picture at most `SMALL_SIDE_PX` wide and high; scale is w / W."""
-        import cv2
-
-        width, height = self.size_px
-        scale = min(1.0, SMALL_SIDE_PX / max(width, height))
-        if scale == 1:
-            return self.image
-        if self.pixels.ndim == 3:
-            return cv2.resize(self.pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-        # Planes are made small before colour is made of them: a quarter of the work.
-        size = (round(width * scale / 2), round(height * scale / 2))
-        luma = cv2.resize(self.planes[0], (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_AREA)
-        chroma = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in self.planes[1:]]
-        return _i420_to_bgr((luma, *chroma))
-
-    def crop(self, x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
-        """uint8 BGR at native resolution of pixels x1 <= x < x2, y1 <= y < y2, cut at the picture's edge."""
-        width, height = self.size_px
-        x1, y1, x2, y2 = max(int(x1), 0), max(int(y1), 0), min(int(x2), width), min(int(y2), height)
-        if x2 <= x1 or y2 <= y1:
-            return np.zeros((0, 0, 3), np.uint8)
-        if self.pixels.ndim == 3 or "image" in self.__dict__:
-            return self.image[y1:y2, x1:x2]
-        # Chroma comes in pairs of pixels, so the cut is made on even ones and trimmed afterwards.
-        left, top, right, bottom = x1 // 2, y1 // 2, (x2 + 1) // 2, (y2 + 1) // 2
-        luma, *chroma = self.planes
-        piece = _i420_to_bgr(
-            (luma[2 * top : 2 * bottom, 2 * left : 2 * right], *(p[top:bottom, left:right] for p in chroma))
-        )
-        return piece[y1 - 2 * top : y2 - 2 * top, x1 - 2 * left : x2 - 2 * left]
-
-    @property
-    def planes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Views on luma (H, W) and chroma (H / 2, W / 2) twice; only where `pixels` is I420."""
-        width, height = self.size_px
-        quarter = (height // 2) * (width // 2)
-        flat = self.pixels.reshape(-1)
-        blue, red = flat[height * width :][:quarter], flat[height * width + quarter :][:quarter]
-        half = (height // 2, width // 2)
-        return self.pixels[:height], blue.reshape(half), red.reshape(half)
-
-
-SMALL_SIDE_PX = 640
-
-
-def _i420_to_bgr(planes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-    """BT.601, limited range: what video without a colour tag means."""
-    import cv2
-
-    flat = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
-    height, width = planes[0].shape
-    return cv2.cvtColor(flat.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420)
-
-
-@dataclass(frozen=True)
-class FrameSet:
-    """The frames of all cameras that fall into one fixed window; a camera that gave none is absent from `frames`."""
-
-    index: int
-    window_start_ns: int
-    window_ns: int
-    frames: dict[str, Frame]
-
-    @property
-    def mid_ns(self) -> int:
-        return self.window_start_ns + self.window_ns // 2
 
 
 @dataclass(frozen=True)
@@ -224,15 +139,6 @@ class _Event(BaseModel):
     at_ns: int = Field(gt=0, description="when it happened, ns since the Unix epoch, store clock")
 
 
-class Candidate(BaseModel):
-    """One possible answer with its probability; the candidates of a list add up to at most 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: str
-    probability: float = Field(ge=0, le=1)
-
-
 class EvidenceRef(BaseModel):
     """Where to look: a camera between two instants, and optionally a box in it (x1, y1, x2, y2 in pixels)."""
 
@@ -245,12 +151,23 @@ class EvidenceRef(BaseModel):
 
 
 class VisitOpened(_Event):
-    """A pass was accepted at a gate."""
+    """A pass was accepted at a gate. One pass may let a group in: one visit, one payer, one receipt."""
 
     type: Literal["visit-opened"] = "visit-opened"
     visit_id: str
     gate_id: str
-    shopper_id: str
+    shopper_id: str = Field(description="who pays")
+    party_size: int = Field(default=1, ge=1, description="how many people the pass lets in, the payer among them")
+
+
+class PersonWithoutPass(_Event):
+    """Somebody came in without a pass: a visit without a payer, which staff are told of. Opens it and binds it."""
+
+    type: Literal["person-without-pass"] = "person-without-pass"
+    visit_id: str
+    gate_id: str
+    track_id: str
+    behind_visit_id: str | None = Field(default=None, description="the visit at whose heels they came in")
 
 
 class TrackBound(_Event):
@@ -259,6 +176,46 @@ class TrackBound(_Event):
     type: Literal["track-bound"] = "track-bound"
     visit_id: str
     track_id: str
+    member: int = Field(default=1, ge=1, description="which person of the party; 1 is who showed the pass")
+
+
+class TracksMerged(_Event):
+    """From `at_ns` on (where `other_track_id` begins), both labels are one person: the one of `track_id`."""
+
+    type: Literal["tracks-merged"] = "tracks-merged"
+    track_id: str
+    other_track_id: str
+    reason: str = ""
+
+
+class TracksSwapped(_Event):
+    """The tracker exchanged two people at `at_ns`: from then on each label is the person whom the other was before."""
+
+    type: Literal["tracks-swapped"] = "tracks-swapped"
+    track_id: str
+    other_track_id: str
+    settles: tuple[str, ...] = Field(default=(), description="ids of `TrackAmbiguous` events that this answers")
+    reason: str = ""
+
+
+class TrackAmbiguous(_Event):
+    """These tracks may have been exchanged between `at_ns` and `until_ns`; until it is settled, what depends on it is
+    uncertain from `at_ns` on."""
+
+    type: Literal["track-ambiguous"] = "track-ambiguous"
+    track_ids: tuple[str, ...] = Field(min_length=2)
+    until_ns: int
+    exchange_probability: float = Field(
+        default=0.5, gt=0, le=1, description="that a label is afterwards one of the others"
+    )
+    reason: str = ""
+
+
+class TracksKept(_Event):
+    """What was ambiguous is settled: these tracks were not exchanged. (If they were: `TracksSwapped.settles`.)"""
+
+    type: Literal["tracks-kept"] = "tracks-kept"
+    settles: tuple[str, ...] = Field(min_length=1, description="ids of `TrackAmbiguous` events")
 
 
 class ShelfEvent(_Event):
@@ -289,56 +246,60 @@ class VisitClosed(_Event):
     visit_id: str
     gate_id: str
     event_ids: tuple[str, ...] = Field(
-        description="the visit's opening and bindings, the shelf events with one of its tracks among the persons, and "
-        "the bindings of those events' other persons"
+        description="the visit's opening and bindings, the shelf events with one of its tracks among the persons, the "
+        "bindings of those events' other persons, the identity corrections that touch any of these tracks (with the "
+        "bindings and shelf events of the tracks that they connect), and the visit's coupons and staff decisions"
     )
 
 
-class ReceiptLine(BaseModel):
-    """One product on a receipt. Money in minor units of the receipt's currency, tax included."""
+class CouponPresented(_Event):
+    """A coupon was put into a visit. Its owner and that it is unspent were checked before this was written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gtin: str
-    name: str
-    quantity: int = Field(gt=0)
-    unit_price_minor: int = Field(ge=0)
-    total_minor: int = Field(ge=0)
-    tax_class: str
-    event_ids: tuple[str, ...]
-    status: Literal["billed", "held"]
-    reason: str = ""
-    alternatives: tuple[Candidate, ...] = ()
+    type: Literal["coupon-presented"] = "coupon-presented"
+    visit_id: str
+    coupon_id: str
+    promotion_id: str = Field(description="what it gives: a promotion of the store's that needs a coupon")
 
 
-class TaxLine(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class CouponTransferred(_Event):
+    """A shopper gave a coupon that is not spent to another one."""
 
-    tax_class: str
-    rate_permille: int = Field(ge=0)
-    net_minor: int
-    tax_minor: int
+    type: Literal["coupon-transferred"] = "coupon-transferred"
+    coupon_id: str
+    from_shopper_id: str
+    to_shopper_id: str
 
 
-class ReviewNote(BaseModel):
-    """What a person should look at that is no line of the bill, e.g. a put-back of what nobody was seen to take."""
+class StaffDecision(_Event):
+    """What a member of staff decided about a visit before its bill was made; afterwards it is a correction.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `age-confirmed`: everybody who took something age-restricted is at least `minimum_age`. `age-refused`: the goods
+    were taken back. `bill`, `drop`: the doubtful units that came from `shelf_event_ids` (all of the visit's when it is
+    empty) are billed, or left out. `payer-named`: `shopper_id` pays, e.g. for somebody who came in without a pass.
+    """
 
-    reason: str
-    gtin: str | None = None
-    quantity: int = Field(default=0, ge=0)
-    event_ids: tuple[str, ...] = ()
+    type: Literal["staff-decision"] = "staff-decision"
+    visit_id: str
+    decision: Literal["age-confirmed", "age-refused", "bill", "drop", "payer-named"]
+    staff_id: str = Field(min_length=1)
+    shelf_event_ids: tuple[str, ...] = ()
+    gtin: str | None = Field(default=None, description="only units of this product; None for any")
+    minimum_age: int | None = Field(default=None, ge=0, description="None: old enough for whatever was taken")
+    shopper_id: str | None = None
+    note: str = ""
 
 
 class ReceiptIssued(_Event):
-    """The bill of one visit. Held lines are listed and not charged until someone has looked."""
+    """The bill of one visit, in one version; never changed, only replaced by the next version.
+
+    `total_minor` is what is charged: the billed lines, and the taxes where prices are without (`tax_included` false).
+    """
 
     type: Literal["receipt-issued"] = "receipt-issued"
     receipt_id: str
     version: int = Field(ge=1)
     visit_id: str
-    shopper_id: str
+    shopper_id: str | None = Field(description="None: nobody to charge, somebody came in without a pass")
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     lines: tuple[ReceiptLine, ...]
     total_minor: int = Field(ge=0)
@@ -347,15 +308,75 @@ class ReceiptIssued(_Event):
     notes: tuple[ReviewNote, ...] = ()
     entered_at_ns: int
     left_at_ns: int
+    tax_included: bool = True
+    party_size: int = Field(default=1, ge=1)
+    coupon_ids: tuple[str, ...] = Field(default=(), description="coupons spent on this receipt")
+    correction: Correction | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        billed = sum(line.total_minor for line in self.lines if line.status == "billed")
+        net, tax = sum(t.net_minor for t in self.taxes), sum(t.tax_minor for t in self.taxes)
+        if net + tax != self.total_minor or billed != (self.total_minor if self.tax_included else net):
+            raise ValueError(
+                f"receipt {self.receipt_id}: billed lines {billed}, taxes {net} + {tax} and total {self.total_minor} "
+                f"do not agree (prices {'include' if self.tax_included else 'are without'} tax)"
+            )
+        return self
 
 
-Event = Annotated[VisitOpened | TrackBound | ShelfEvent | VisitClosed | ReceiptIssued, Field(discriminator="type")]
+class PaymentUpdated(_Event):
+    """The payment of a visit came to rest; it is told again when that changes (a correction, an open balance paid)."""
+
+    type: Literal["payment-updated"] = "payment-updated"
+    visit_id: str
+    receipt_id: str | None = Field(description="None: the visit has no receipt yet")
+    version: int = Field(ge=0, description="of the receipt; 0 while there is none")
+    shopper_id: str | None
+    currency: str | None = Field(pattern=r"^[A-Z]{3}$")
+    status: Literal["held", "refused", "released", "paid", "open", "blocked"] = Field(
+        description="held, refused, released: what became of the hold of a visit without a receipt; open: asked for in "
+        "vain, owed by the shopper (negative: to them); blocked: a person must look"
+    )
+    due_minor: int = Field(ge=0)
+    paid_minor: int = Field(ge=0, description="captured less refunded")
+    open_minor: int
+    reason: str = ""
+
+
+Event = Annotated[
+    VisitOpened
+    | PersonWithoutPass
+    | TrackBound
+    | TracksMerged
+    | TracksSwapped
+    | TrackAmbiguous
+    | TracksKept
+    | ShelfEvent
+    | VisitClosed
+    | CouponPresented
+    | CouponTransferred
+    | StaffDecision
+    | ReceiptIssued
+    | PaymentUpdated,
+    Field(discriminator="type"),
+]
 
 TOPIC_OF = {
     "visit-opened": "walkout.visits",
+    "person-without-pass": "walkout.visits",
     "track-bound": "walkout.visits",
+    "tracks-merged": "walkout.visits",
+    "tracks-swapped": "walkout.visits",
+    "track-ambiguous": "walkout.visits",
+    "tracks-kept": "walkout.visits",
     "visit-closed": "walkout.visits",
+    "coupon-presented": "walkout.visits",
+    "coupon-transferred": "walkout.visits",
+    "staff-decision": "walkout.visits",
     "shelf-event": "walkout.shelf-events",
     "receipt-issued": "walkout.receipts",
+    "payment-updated": "walkout.payments",
 }
+IDENTITY_CORRECTIONS = (TracksMerged, TracksSwapped, TrackAmbiguous, TracksKept)
 DEAD_LETTER_TOPIC = "walkout.dead-letter"

@@ -50,7 +50,7 @@ def taxes_of(lines: Iterable[ReceiptLine], rates_permille: Mapping[str, int]) ->
     return tuple(
         TaxLine(
             tax_class=tax_class,
-            rate_permille=rates_permille[tax_class],
+            rate_ppm=rates_permille[tax_class] * 1000,
             net_minor=(net := net_of(amount, rates_permille[tax_class])),
             tax_minor=amount - net,
         )

@@ -23,6 +23,7 @@ _TOPICS = {
     "walkout.visits": "Visits from the pass at the gate to the exit.",
     "walkout.shelf-events": "What hands took from shelves and put on them, with candidates and probabilities.",
     "walkout.receipts": "The bills of closed visits.",
+    "walkout.payments": "What became of the payment of each visit.",
     DEAD_LETTER_TOPIC: "Records of any topic that no reader could use, with the reason and the original bytes.",
 }
 _CLOUDEVENTS = {

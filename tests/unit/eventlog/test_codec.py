@@ -9,14 +9,24 @@ from pipeline.errors import MessageError, NewerSchemaError
 from pipeline.eventlog.codec import DeadLetter, cloudevent_headers, decode, encode, rfc3339
 from pipeline.messages import (
     SCHEMA_VERSION,
+    TOPIC_OF,
     Candidate,
+    CouponPresented,
+    CouponTransferred,
     EvidenceRef,
+    PaymentUpdated,
+    PersonWithoutPass,
     ReceiptIssued,
     ReceiptLine,
     ReviewNote,
     ShelfEvent,
+    StaffDecision,
     TaxLine,
+    TrackAmbiguous,
     TrackBound,
+    TracksKept,
+    TracksMerged,
+    TracksSwapped,
     VisitClosed,
     VisitOpened,
 )
@@ -30,7 +40,7 @@ PICK = ShelfEvent(
     evidence=(EvidenceRef(camera_id="c", t0_ns=1, t1_ns=2, box_xyxy_px=(0.5, 1, 2, 3)),),
 )  # fmt: skip
 LINE = ReceiptLine(
-    gtin="1", name="n", quantity=2, unit_price_minor=3, total_minor=6, tax_class="s", event_ids=("a",), status="held",
+    gtin="1", name="n", quantity=2, unit_price_minor=3, total_minor=6, tax_class="s", event_ids=("a",), status="billed",
     reason="r", alternatives=(Candidate(value="1", probability=0.5),),
 )  # fmt: skip
 EVENTS = [
@@ -38,9 +48,21 @@ EVENTS = [
     TrackBound(**BASE, visit_id="v", track_id="t"),
     PICK,
     VisitClosed(**BASE, visit_id="v", gate_id="g", event_ids=("a", "b")),
+    PersonWithoutPass(**BASE, visit_id="v", gate_id="g", track_id="t", behind_visit_id="w"),
+    TracksMerged(**BASE, track_id="t", other_track_id="u"),
+    TracksSwapped(**BASE, track_id="t", other_track_id="u", settles=("a",)),
+    TrackAmbiguous(**BASE, track_ids=("t", "u"), until_ns=2, exchange_probability=0.3),
+    TracksKept(**BASE, settles=("a",)),
+    CouponPresented(**BASE, visit_id="v", coupon_id="c", promotion_id="p"),
+    CouponTransferred(**BASE, coupon_id="c", from_shopper_id="anna", to_shopper_id="ben"),
+    StaffDecision(**BASE, visit_id="v", decision="age-confirmed", staff_id="s", minimum_age=18),
+    PaymentUpdated(
+        **BASE, visit_id="v", receipt_id="r", version=1, shopper_id="anna", currency="EUR", status="paid", due_minor=6,
+        paid_minor=6, open_minor=0,
+    ),
     ReceiptIssued(
         **BASE, receipt_id="r", version=1, visit_id="v", shopper_id="anna", currency="EUR", lines=(LINE,),
-        total_minor=0, taxes=(TaxLine(tax_class="s", rate_permille=200, net_minor=5, tax_minor=1),),
+        total_minor=6, taxes=(TaxLine(tax_class="s", rate_ppm=200_000, net_minor=5, tax_minor=1),),
         held_for_review=True, notes=(ReviewNote(reason="x"),), entered_at_ns=1, left_at_ns=2,
     ),
 ]  # fmt: skip
@@ -54,6 +76,41 @@ def body(**changes) -> bytes:
 @pytest.mark.parametrize("event", EVENTS, ids=lambda e: e.type)
 def test_what_goes_in_comes_out_equal(event):
     assert decode(encode(event)) == event
+
+
+def test_every_type_is_tried():
+    assert {e.type for e in EVENTS} == set(TOPIC_OF)
+
+
+def test_receipts_and_visits_of_version_1_are_still_read():
+    old = (
+        b'{"schema_version":1,"event_id":"e","store_id":"shop","at_ns":7,"type":"receipt-issued","receipt_id":"r",'
+        b'"version":1,"visit_id":"v","shopper_id":"anna","currency":"EUR","lines":[{"gtin":"1","name":"n","quantity":2,'
+        b'"unit_price_minor":60,"total_minor":120,"tax_class":"s","event_ids":["a"],"status":"billed","reason":"",'
+        b'"alternatives":[{"value":"1","probability":0.5}]}],"total_minor":120,"taxes":[{"tax_class":"s",'
+        b'"rate_permille":200,"net_minor":100,"tax_minor":20}],"held_for_review":false,"notes":[],"entered_at_ns":1,'
+        b'"left_at_ns":2}'
+    )
+    receipt = decode(old)
+    assert receipt.schema_version == 1 and receipt.total_minor == 120
+    assert receipt.taxes[0].rate_ppm == 200_000
+    assert decode(encode(receipt)) == receipt
+    opened = (
+        b'{"schema_version":1,"event_id":"e","store_id":"shop","at_ns":7,"type":"visit-opened","visit_id":"v",'
+        b'"gate_id":"g","shopper_id":"anna"}'
+    )
+    assert decode(opened).party_size == 1
+
+
+def test_a_receipt_that_does_not_add_up_is_none():
+    for right, wrong in (
+        (b'"total_minor":6,"tax_class"', b'"total_minor":5,"tax_class"'),
+        (b'"net_minor":5', b'"net_minor":4'),
+    ):
+        body = encode(EVENTS[-1])
+        assert right in body
+        with pytest.raises(MessageError, match=r"must be 6|do not agree"):
+            decode(body.replace(right, wrong))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +145,7 @@ def test_what_is_no_event_says_why(data, says):
     [
         body(schema_version=SCHEMA_VERSION + 1),  # nothing else is different
         body(schema_version=99, new_field=1, visit_id=...),  # much is different
-        body(schema_version=2, type="visit-of-tomorrow"),
+        body(schema_version=SCHEMA_VERSION + 1, type="visit-of-tomorrow"),
     ],
 )
 def test_newer_schemas_are_refused_as_such(data):
@@ -131,7 +188,7 @@ def test_cloudevents_attributes():
     assert headers["ce_specversion"] == b"1.0"
     assert headers["ce_id"] == b"e1"
     assert headers["ce_source"] == b"/walkout/stores/shop"
-    assert headers["ce_type"] == b"walkout.visit-opened.v1"
+    assert headers["ce_type"] == b"walkout.visit-opened.v2"
     assert headers["ce_time"] == b"2023-11-14T22:13:20.123456789Z"
     assert headers["content-type"].startswith(b"application/json")
 
