@@ -11,6 +11,11 @@
     ├── MessageError             bytes from the event log that are not one of our messages
     │   └── NewerSchemaError     ... because a newer version of walkout wrote them
     ├── EventLogError            the event log cannot be reached or written
+    ├── StateError               the state database cannot be used
+    │   ├── StateUnreachableError    ... because it is not there, or not for now
+    │   └── FencedError              ... because another process has taken over what this one was doing
+    ├── PassKeyError             a key ring, or a key that a gate or an issuer needs, is missing or wrong
+    ├── PassRefused              a gate stays shut, with the reason (pipeline/passes/refused.py)
     ├── PaymentError             a payment provider's settings or address are wrong
     │   ├── PaymentDeclinedError the hold asked for at entry was refused
     │   └── SignatureError       a webhook that its provider did not sign
@@ -51,6 +56,22 @@ class NewerSchemaError(MessageError):
 
 
 class EventLogError(WalkoutError):
+    pass
+
+
+class StateError(WalkoutError):
+    pass
+
+
+class StateUnreachableError(StateError):
+    pass
+
+
+class FencedError(StateError):
+    pass
+
+
+class PassKeyError(WalkoutError):
     pass
 
 
