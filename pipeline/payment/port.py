@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """What walkout asks of a card processor, and what it gets back.
 
-Every call carries an idempotency key: asked again with the same key, a provider answers what it answered before and does
+Every call carries an idempotency key: asked again with the same key, a provider gives the same answer and does
 nothing twice. Answers are values, not exceptions: `Approved`, `Declined`, or `Unknown` when nobody answered in time, in
 which case it may or may not have happened, and the same call with the same key finds out.
 """

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Questions about payments, for the command line, pages and tests, and what people may change by hand."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from pipeline.payment.books import Books
+from pipeline.payment.settings import PaymentSettings
+from pipeline.payment.tables import methods, operations, payments
+from pipeline.state import Database
+
+_SHOWN = (
+    "visit_id", "store_id", "shopper_id", "receipt_id", "version", "currency", "due_minor", "state", "open_minor",
+    "reason",
+)  # fmt: skip
+
+
+def list_payments(
+    database: Database, *, shopper_id: str | None = None, states: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Payments by visit, each with `calls`: what was asked of the provider and what came of it.
+
+    Nothing in it depends on when things were done or how often a call was repeated, so two runs of the same receipts
+    can be compared.
+    """
+    query = select(*(payments.c[name] for name in _SHOWN)).order_by(payments.c.visit_id)
+    if shopper_id is not None:
+        query = query.where(payments.c.shopper_id == shopper_id)
+    if states:
+        query = query.where(payments.c.state.in_(states))
+    made = select(operations).order_by(operations.c.visit_id, operations.c.number)
+    if shopper_id is not None or states:
+        made = made.where(operations.c.visit_id.in_(select(query.subquery().c.visit_id)))
+
+    def read(db) -> list[dict[str, Any]]:
+        found = {row["visit_id"]: {**row, "calls": []} for row in db.execute(query).mappings()}
+        for op in db.execute(made).mappings():
+            if op["visit_id"] in found:
+                found[op["visit_id"]]["calls"].append(
+                    {name: op[name] for name in ("key", "kind", "amount_minor", "currency", "state", "code")}
+                )
+        return list(found.values())
+
+    return database.run(read)
+
+
+def open_balances(database: Database, shopper_id: str | None = None) -> dict[tuple[str | None, str], int]:
+    """(shopper, currency) -> owed in minor units; negative: owed to the shopper."""
+    total = func.sum(payments.c.open_minor)
+    query = select(payments.c.shopper_id, payments.c.currency, total).where(payments.c.state == "open")
+    if shopper_id is not None:
+        query = query.where(payments.c.shopper_id == shopper_id)
+    query = query.group_by(payments.c.shopper_id, payments.c.currency).order_by(payments.c.shopper_id)
+    rows = database.run(lambda db: db.execute(query).all())
+    return {(shopper, currency): int(amount) for shopper, currency, amount in rows}
+
+
+def states(database: Database) -> Counter[str]:
+    """How many payments are in each state."""
+    query = select(payments.c.state, func.count()).group_by(payments.c.state)
+    return Counter(dict(database.run(lambda db: [tuple(row) for row in db.execute(query)])))
+
+
+def ask_again(
+    database: Database, *, shopper_id: str | None = None, receipt_id: str | None = None
+) -> list[tuple[str, int]]:
+    """Have the desk ask for open balances again, all of them or these; (visit, minor units owed) of each."""
+    books = Books(PaymentSettings(), time.time_ns)
+    query = select(payments.c.visit_id).where(payments.c.state == "open").order_by(payments.c.visit_id)
+    if shopper_id is not None:
+        query = query.where(payments.c.shopper_id == shopper_id)
+    if receipt_id is not None:
+        query = query.where(payments.c.receipt_id == receipt_id)
+    return database.run(lambda db: [(v, books.retry(db, v)) for v in db.execute(query).scalars().all()])
+
+
+def set_method(database: Database, shopper_id: str, customer: str | None, method: str | None) -> None:
+    """The provider's references of a shopper's means of payment, made by its own forms; never card numbers."""
+
+    def write(db) -> None:
+        db.execute(delete(methods).where(methods.c.shopper_id == shopper_id))
+        db.execute(insert(methods).values(shopper_id=shopper_id, customer=customer, method=method))
+
+    database.run(write)
