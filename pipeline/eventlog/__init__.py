@@ -16,9 +16,9 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlsplit
 
 from pipeline.errors import EventLogError
-from pipeline.eventlog.log import Batch, EventLog, EventReader, Positions, Record, StartAt
+from pipeline.eventlog.log import Assigned, Batch, EventLog, EventReader, Place, Positions, Record
 
-__all__ = ["Batch", "EventLog", "EventReader", "Positions", "Record", "StartAt", "open_log"]
+__all__ = ["Assigned", "Batch", "EventLog", "EventReader", "Place", "Positions", "Record", "open_log"]
 
 _EXPECTED = "expected sqlite:///FILE or kafka://HOST:PORT[,HOST:PORT]"
 
@@ -28,7 +28,9 @@ def open_log(url: str) -> EventLog:
 
     `sqlite:///relative/file`, `sqlite:////absolute/file`, or `kafka://host:port[,host:port][?setting=value&...]` with
     `timeout_s` (60: how long an unreachable broker is waited for), `partitions` (1) and `replication` (-1: as the
-    broker is set up) of topics that do not exist yet. Raises `EventLogError`.
+    broker is set up) of topics that do not exist yet, `session_timeout_s` (10: a reader that is not heard of for so
+    long loses its partitions) and `instance` (none: a name that no other reader of the group has; the one that dies and
+    comes back with it within the session gets its partitions back at once). Raises `EventLogError`.
     """
     parts = urlsplit(url)
     if parts.scheme == "sqlite" and url.startswith("sqlite:///") and parts.path[1:]:
@@ -41,7 +43,9 @@ def open_log(url: str) -> EventLog:
 
 
 def _open_kafka(url: str, hosts: str, query: dict[str, str]) -> EventLog:
-    readers = {"timeout_s": float, "partitions": int, "replication": int}
+    readers = {
+        "timeout_s": float, "partitions": int, "replication": int, "session_timeout_s": float, "instance": str,
+    }  # fmt: skip
     settings = {}
     for name, value in query.items():
         if name not in readers:

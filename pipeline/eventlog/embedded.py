@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import EventLogError
 from pipeline.eventlog.codec import DeadLetter, encode
-from pipeline.eventlog.log import Batch, Positions, RawRecord, StartAt, sort_out
+from pipeline.eventlog.log import Assigned, Batch, Positions, RawRecord, sort_out
 from pipeline.messages import DEAD_LETTER_TOPIC, TOPIC_OF, Event
 
 _SCHEMA = """
@@ -55,8 +55,8 @@ class EmbeddedLog:
     def append(self, events: Sequence[Event]) -> None:
         self._insert([(TOPIC_OF[e.type], e.store_id.encode(), encode(e)) for e in events])
 
-    def read(self, group: str, topics: Sequence[str], start_at: StartAt | None = None) -> EmbeddedReader:
-        return EmbeddedReader(self, group, topics, start_at)
+    def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> EmbeddedReader:
+        return EmbeddedReader(self, group, topics, assigned)
 
     def ends(self, topics: Sequence[str]) -> Positions:
         newest = "SELECT coalesce(max(position), -1) FROM records WHERE topic = ?"
@@ -95,20 +95,23 @@ class EmbeddedLog:
 
 
 class EmbeddedReader:
-    """Reads topics merged in the order in which they were written."""
+    """Reads topics merged in the order in which they were written. There is one reader of a group at a time."""
 
-    def __init__(self, log: EmbeddedLog, group: str, topics: Sequence[str], start_at: StartAt | None) -> None:
-        self._log, self._group = log, group
-        self._next: dict[str, int] = {}
+    shared = False
+
+    def __init__(self, log: EmbeddedLog, group: str, topics: Sequence[str], assigned: Assigned | None) -> None:
+        self._log, self._group, self._assigned = log, group, assigned
         with log._errors("read"):
             stored = dict(
                 log._db.execute("SELECT topic, next_offset FROM offsets WHERE consumer_group = ?", (group,)).fetchall()
             )
-        for topic in topics:
-            asked = start_at(topic, 0) if start_at is not None else None
-            self._next[topic] = stored.get(topic, 0) if asked is None else asked
+        self._next = {topic: stored.get(topic, 0) for topic in topics}
 
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
+        if self._assigned is not None:
+            start = self._assigned(frozenset((topic, 0) for topic in self._next))
+            self._assigned = None
+            self._next.update({topic: offset for (topic, _), offset in start.items()})
         deadline = time.monotonic() + timeout_s
         while True:
             batch = self._take(max_records)
@@ -124,6 +127,9 @@ class EmbeddedReader:
                 " ON CONFLICT DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)",
                 rows,
             )
+
+    def ends_seen(self) -> Positions:
+        return self._log.ends(list(self._next))
 
     def close(self) -> None:
         pass

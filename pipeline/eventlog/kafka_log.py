@@ -18,16 +18,19 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
+    IllegalGenerationError,
     KafkaConfigurationError,
     KafkaError,
     KafkaTimeoutError,
+    RebalanceInProgressError,
     TopicAlreadyExistsError,
+    UnknownMemberIdError,
 )
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.errors import EventLogError
 from pipeline.eventlog.codec import CONTENT_TYPE, DeadLetter, cloudevent_headers, encode
-from pipeline.eventlog.log import Batch, Positions, RawRecord, StartAt, sort_out
+from pipeline.eventlog.log import Assigned, Batch, Positions, RawRecord, sort_out
 from pipeline.messages import DEAD_LETTER_TOPIC, TOPIC_OF, Event
 
 logger = logging.getLogger(__name__)
@@ -44,12 +47,19 @@ class KafkaLog:
     """Topics of a Kafka cluster as an event log. Waits for the broker and makes the topics that are missing."""
 
     def __init__(
-        self, servers: Sequence[str], *, timeout_s: float = 60.0, partitions: int = 1, replication: int = -1
+        self,
+        servers: Sequence[str],
+        *,
+        timeout_s: float = 60.0,
+        partitions: int = 1,
+        replication: int = -1,
+        session_timeout_s: float = 10.0,
+        instance: str | None = None,
     ) -> None:
         if logging.getLogger("kafka").level == logging.NOTSET:  # it reports every failed attempt; we report the outage
             logging.getLogger("kafka").setLevel(logging.CRITICAL)
         self.servers = list(servers)
-        self.timeout_s = timeout_s
+        self.timeout_s, self.session_timeout_s, self.instance = timeout_s, session_timeout_s, instance
         self._common = {"bootstrap_servers": self.servers, "reconnect_backoff_max_ms": _RECONNECT_MAX_MS}
         patience = Patience(self.servers, timeout_s)
         while True:
@@ -76,8 +86,8 @@ class KafkaLog:
     def append(self, events: Sequence[Event]) -> None:
         self._send([(TOPIC_OF[e.type], e.store_id, encode(e), cloudevent_headers(e)) for e in events])
 
-    def read(self, group: str, topics: Sequence[str], start_at: StartAt | None = None) -> KafkaReader:
-        return KafkaReader(self, group, topics, start_at)
+    def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> KafkaReader:
+        return KafkaReader(self, group, topics, assigned)
 
     def ends(self, topics: Sequence[str]) -> Positions:
         patience = Patience(self.servers, self.timeout_s)
@@ -142,23 +152,27 @@ class KafkaLog:
 
 
 class KafkaReader:
-    """One member of a consumer group; `start_at` is asked whenever partitions are assigned to it."""
+    """One member of a consumer group; `assigned` is asked in `poll` whenever partitions have been given to it."""
 
-    def __init__(self, log: KafkaLog, group: str, topics: Sequence[str], start_at: StartAt | None) -> None:
-        self._log = log
+    shared = True
+
+    def __init__(self, log: KafkaLog, group: str, topics: Sequence[str], assigned: Assigned | None) -> None:
+        self._log, self._assigned = log, assigned
         self._patience = Patience(log.servers, log.timeout_s)
         self._heard = time.monotonic()
         self._consumer = KafkaConsumer(
             **log._common,
             group_id=group,
+            group_instance_id=log.instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=[RangePartitionAssignor],
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=int(log.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(log.session_timeout_s * 200),
             bootstrap_timeout_ms=int(log.timeout_s * 1000),
         )
-        self._consumer.subscribe(list(topics), listener=_SeekOnAssignment(self._consumer, start_at))
+        self._given = _Given(self._consumer)
+        self._consumer.subscribe(list(topics), listener=self._given if assigned is not None else None)
 
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
         try:
@@ -167,6 +181,9 @@ class KafkaReader:
             if not getattr(error, "retriable", False):
                 raise EventLogError(f"Kafka at {_names(self._log.servers)}: cannot read: {_line(error)}") from error
             polled = {}
+        if self._given.places is not None:
+            self._take_over()
+            return Batch.empty()
         if not polled:
             self._check()
             return Batch.empty()
@@ -186,13 +203,30 @@ class KafkaReader:
             try:
                 self._consumer.commit(offsets, timeout_ms=int(_ATTEMPT_S * 1000))
                 return
-            except CommitFailedError:
-                return  # the partitions went to another member, who reads these records again: at least once
+            except (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError):
+                return  # the partitions may go to another member, who reads these records again: at least once
             except KafkaError as error:
                 patience.failed(error)
 
+    def ends_seen(self) -> Positions:
+        ends = {(p.topic, p.partition): self._consumer.highwater(p) for p in self._consumer.assignment()}
+        return {place: end for place, end in ends.items() if end is not None}
+
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=int(_ATTEMPT_S * 1000))
+
+    def _take_over(self) -> None:
+        """Outside of the client's callback: there an exception would be swallowed and waiting would stop heartbeats."""
+        places, self._given.places = self._given.places, None
+        try:
+            start = self._assigned(frozenset((p.topic, p.partition) for p in places))
+        except BaseException:
+            self._given.places = places
+            raise
+        for place in places & self._consumer.assignment():
+            if (place.topic, place.partition) in start:
+                self._consumer.seek(place, start[place.topic, place.partition])
+            self._consumer.resume(place)
 
     def _check(self) -> None:
         """Nothing came for a while: is there nothing, or nobody?"""
@@ -207,18 +241,19 @@ class KafkaReader:
             self._heard = time.monotonic()
 
 
-class _SeekOnAssignment(ConsumerRebalanceListener):
-    def __init__(self, consumer: KafkaConsumer, start_at: StartAt | None) -> None:
-        self._consumer, self._start_at = consumer, start_at
+class _Given(ConsumerRebalanceListener):
+    """Notes the partitions of an assignment and holds them back until it is known where to read."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+        self.places: frozenset[TopicPartition] | None = None
 
     def on_partitions_revoked(self, revoked) -> None:
         pass
 
     def on_partitions_assigned(self, assigned) -> None:
-        for place in assigned:
-            offset = self._start_at(place.topic, place.partition) if self._start_at is not None else None
-            if offset is not None:
-                self._consumer.seek(place, offset)
+        self._consumer.pause(*assigned)
+        self.places = frozenset(assigned)
 
 
 class Patience:

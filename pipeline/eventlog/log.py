@@ -17,8 +17,9 @@ Place = tuple[str, int]
 Positions = Mapping[Place, int]
 """For each place the offset of the next record to read."""
 
-StartAt = Callable[[str, int], int | None]
-"""(topic, partition) -> offset to start at; None: where the group has committed, or the oldest record."""
+Assigned = Callable[[frozenset[Place]], Positions]
+"""Called by `EventReader.poll` when the log has given a reader new places: these, and no others from now on. Returns
+where to start; a place that it leaves out starts where the group has committed, or at the oldest record."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,13 @@ class RawRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """One event and where it was read."""
+    """One event and where it was read. `body`: the event's JSON as it was written."""
 
     topic: str
     partition: int
     offset: int
     event: Event
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Batch:
 
 
 class EventReader(Protocol):
-    """One member of a consumer group."""
+    """One member of a consumer group. `shared`: the log shares places out among the members of a group."""
+
+    shared: bool
 
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
         """The next records in log order, waiting at most `timeout_s` for the first; an empty batch when none came.
@@ -67,6 +71,9 @@ class EventReader(Protocol):
     def commit(self, positions: Positions) -> None:
         """The group has dealt with everything before `positions`."""
 
+    def ends_seen(self) -> Positions:
+        """Where the log ended in the reader's places when it last heard of it; places not heard of are left out."""
+
     def close(self) -> None: ...
 
 
@@ -76,8 +83,8 @@ class EventLog(Protocol):
     def append(self, events: Sequence[Event]) -> None:
         """Write events in this order, each to its topic; they are safe when this returns. Raises `EventLogError`."""
 
-    def read(self, group: str, topics: Sequence[str], start_at: StartAt | None = None) -> EventReader:
-        """A new reader of `topics` for `group`. `start_at` lets a reader keep its offsets in a store of its own."""
+    def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> EventReader:
+        """A new reader of `topics` for `group`. `assigned` lets a reader keep its offsets in a store of its own."""
 
     def ends(self, topics: Sequence[str]) -> Positions:
         """Where the next record will be written."""
@@ -93,7 +100,8 @@ def sort_out(raw: Iterable[RawRecord]) -> tuple[tuple[Record, ...], tuple[DeadLe
     for record in raw:
         positions[record.topic, record.partition] = record.offset + 1
         try:
-            good.append(Record(record.topic, record.partition, record.offset, decode(record.body)))
+            event = decode(record.body)
+            good.append(Record(record.topic, record.partition, record.offset, event, record.body))
         except MessageError as error:
             dead.append(
                 DeadLetter.of(str(error), record.topic, record.partition, record.offset, record.key, record.body)
