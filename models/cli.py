@@ -99,7 +99,13 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     start_from: Annotated[Path | None, typer.Option(help="Weights whose matching layers are taken over.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in OUT was interrupted.")] = False,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all.")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Longer side pictures are scaled to.")] = None,
+    piece: Annotated[
+        int | None, typer.Option(help="pose: train on square pieces of this side around people, 0 on whole pictures.")
+    ] = 256,
+    batch: Annotated[int, typer.Option(min=1)] = 16,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 0.002,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all but one.")] = None,
     seed: int = 0,
 ) -> None:
     """Train a network from scratch, on a GPU if there is one; on a CPU in bfloat16."""
@@ -117,6 +123,10 @@ def train(
             data,
             out,
             epochs,
+            imgsz=imgsz,
+            piece=piece or None,
+            batch=batch,
+            learning_rate=learning_rate,
             start_from=start_from,
             resume=resume,
             threads=threads,

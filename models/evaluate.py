@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from models.backend import PoseNetwork
-from models.registry import Task, load_model
+from models.registry import INPUT_HW, Task, load_model
 from pipeline.errors import CaptureError, WeightsError
 from pipeline.messages import LEFT_WRIST, RIGHT_WRIST, Detections
 
@@ -22,14 +22,14 @@ def against_labels(
 ) -> dict[str, float]:
     """Average precision by Ultralytics' own validation: keys `box_map50`, `box_map`, for pose `pose_map50`, `pose_map`.
 
-    `data`: `data.yaml` of a data set in Ultralytics' form. `imgsz`: longer side of the input, None as in training.
+    `data`: `data.yaml` of a data set in Ultralytics' form. `imgsz`: longer side, None is that of `registry.INPUT_HW`.
     Precision and recall are those at the best F1. Pose precision counts object key point similarity.
     """
     if not Path(data).exists():
         raise WeightsError(f"{data}: no such data set; make one with `walkout models dataset`")
     model = load_model(weights, task)
     result = model.val(
-        data=str(data), split=split, imgsz=imgsz or (448 if task == "pose" else 320), rect=task == "pose",
+        data=str(data), split=split, imgsz=imgsz or max(INPUT_HW[task]), rect=task == "pose",
         plots=False, verbose=False, workers=0,
     )  # fmt: skip
     figures = {

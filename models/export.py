@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 import yaml
 
-from models.registry import WEIGHTS_DIR, Task, load_model, resolve
+from models.registry import INPUT_HW, WEIGHTS_DIR, Task, load_model, resolve
 from models.train import ARCHITECTURE
 from pipeline.errors import OutputError, WeightsError
 
@@ -31,7 +31,7 @@ def export(
 
     Args:
         weights: a name of the registry or a path of `.pt` weights.
-        imgsz_hw: the fixed input size of the export; None is 256x448 for pose (frames of 16:9) and 320x320 for crops.
+        imgsz_hw: the fixed input size of the export; None is `registry.INPUT_HW`.
         int8: quantise with NNCF (OpenVINO) or TensorRT, measured on pictures of `data` (`data.yaml`).
     """
     source = resolve(weights, task, prefer="torch")
@@ -41,7 +41,7 @@ def export(
         raise WeightsError("TensorRT engines are built on the GPU they will run on; there is none here")
     if int8 and data is None:
         raise WeightsError("int8 needs pictures to measure ranges on: give the data.yaml of a data set")
-    size = imgsz_hw or ((256, 448) if task == "pose" else (320, 320))
+    size = imgsz_hw or INPUT_HW[task]
     try:
         out.mkdir(parents=True, exist_ok=True)
         copy = shutil.copy(source.path, out / f"{_stem(weights)}.pt")  # the export lands beside what it is made from

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Task = Literal["pose", "detect"]
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
+INPUT_HW: dict[Task, tuple[int, int]] = {"pose": (288, 512), "detect": (256, 256)}
+"""Height and width that our networks are made for: 1280x720 pictures by 2.5, and crops of shelves."""
+
 SHIPPED: dict[str, Task] = {"walkout-person": "pose", "walkout-product": "detect"}
 """Names of the weights that come with the repository: `weights/NAME.pt` and `weights/NAME_openvino_model/`."""
 

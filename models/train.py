@@ -19,7 +19,7 @@ from ultralytics.data.augment import RandomPerspective
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
 
-from models.registry import Task
+from models.registry import INPUT_HW, Task
 from pipeline.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def train(
     Args:
         data: `data.yaml` of a data set in Ultralytics' form. out: folder of the run; `weights/last.pt` in it is
             written after every epoch.
-        imgsz: longer side of the input; None is 448 for pose (pictures of 16:9 become 448x256) and 320 for crops.
+        imgsz: longer side of the input; None is `registry.INPUT_HW`.
         piece: train a pose network on square pieces of this side around people instead of on whole pictures; pictures
             are scaled to `imgsz` first, and validated whole.
         threads: of the CPU; None is all cores but one, as Ultralytics has it.
@@ -201,7 +201,7 @@ def train(
         "name": out.name,
         "exist_ok": True,
         "epochs": epochs,
-        "imgsz": imgsz or (448 if task == "pose" else 320),
+        "imgsz": imgsz or max(INPUT_HW[task]),
         "rect": task == "pose" and piece is None,
         "close_mosaic": 0,
         "batch": batch,
