@@ -14,8 +14,10 @@ from rich.table import Table
 
 from models.cli import app as models_app
 from pipeline.errors import LayoutError, WalkoutError
+from pipeline.track_cli import track
 from sim.cli import app as sim_app
-from sim.cli import demo, score
+from sim.cli import demo
+from sim.score_cli import app as score_app
 
 app = typer.Typer(
     name="walkout",
@@ -29,7 +31,8 @@ app.add_typer(layout_app, name="layout")
 app.add_typer(sim_app, name="sim")
 app.add_typer(models_app, name="models")
 app.command()(demo)
-app.command()(score)
+app.command()(track)
+app.add_typer(score_app, name="score")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; made if it is not there.")]
 Log = Annotated[

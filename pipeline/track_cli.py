@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`walkout track`: the floor tracker alone, on recorded boxes."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import OutputError, WalkoutError
+
+
+def track(
+    detections: Annotated[Path, typer.Option("--detections", help="Folder with CAMERA.det.txt, MOT rows.")],
+    cameras: Annotated[Path, typer.Option("--cameras", help="cameras.json with projection matrices.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write: frame,person,x_m,y_m.")],
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames a second; default: what the file says.")] = None,
+    lookahead: Annotated[
+        float, typer.Option("--lookahead", help="Seconds that the answer may wait for later frames; 0: none.")
+    ] = 0.5,
+    region: Annotated[
+        str | None, typer.Option("--region", help="X0,Y0,X1,Y1 in metres: report only people there.")
+    ] = None,
+) -> None:
+    """Follow people over all cameras on recorded boxes, and write where each was in every frame."""
+    from pipeline.perception.follow import follow
+    from pipeline.perception.recorded import load_boxes, load_room, with_region
+
+    if lookahead < 0:
+        raise WalkoutError(f"--lookahead: expected seconds >= 0, got {lookahead:g}")
+    room = with_region(load_room(cameras, fps), _region(region))
+    boxes = load_boxes(detections, sorted(room.camera_by_id))
+    begin = time.perf_counter()
+    rows, frames, people = [], 0, set()
+    for frame, tracks in follow(room, boxes, lookahead):
+        frames += 1
+        people |= {t.track_id for t in tracks}
+        rows += [(frame, int(t.track_id[1:]), *(round(float(v), 4) for v in t.floor_xy_m)) for t in tracks]
+    took = time.perf_counter() - begin
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with open(out, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("frame", "person", "x_m", "y_m"))
+            writer.writerows(rows)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror})") from None
+    Console().print(
+        f"{out}: {len(people)} people in {frames} frames of {len(room.camera_by_id)} cameras, "
+        f"{frames / max(took, 1e-9):.0f} frames a second",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _region(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(v) for v in text.split(","))
+    except ValueError:
+        raise WalkoutError(f"--region: expected X0,Y0,X1,Y1 in metres, got {text!r}") from None
+    if x1 <= x0 or y1 <= y0:
+        raise WalkoutError(f"--region: expected X0 < X1 and Y0 < Y1, got {text!r}")
+    return x0, y0, x1, y1

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`walkout score REC RUN` and `walkout score tracks TRUTH TRACKS`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from sim.cli import _needs, score
+
+
+class _RunByDefault(TyperGroup):
+    """`walkout score REC RUN` is short for `walkout score run REC RUN`."""
+
+    def parse_args(self, ctx, args):
+        if args and args[0] not in self.commands and args[0] not in ("--help", "--install-completion"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    help="Compare a run with the truth of its recording (walkout score REC RUN), or tracks with true tracks.",
+)
+app.command("run")(score)
+
+
+@app.command()
+def tracks(
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv", help="True places: frame,person,x_m,y_m.")],
+    found: Annotated[Path, typer.Argument(metavar="TRACKS.csv", help="What a tracker wrote, in the same form.")],
+    gate_m: Annotated[list[float] | None, typer.Option("--gate", help="Metres; may be given more than once.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
+) -> None:
+    """MOTA, MOTP, IDF1 and HOTA of tracks on the floor, by TrackEval."""
+    _needs("trackeval", "score")
+    from sim.track_files import read_tracks
+    from sim.tracking_score import score_tracks
+
+    true, ours = read_tracks(truth), read_tracks(found)
+    scores = [score_tracks(true, ours, gate) for gate in (gate_m or [1.0])]
+    if as_json:
+        print(json.dumps([asdict(s) for s in scores] if len(scores) > 1 else asdict(scores[0]), indent=1))
+        return
+    table = Table(title=f"{found} against {truth}", title_justify="left")
+    for column in ("gate m", "MOTA", "MOTP m", "IDF1", "HOTA", "switches", "misses", "false positives"):
+        table.add_column(column, justify="right")
+    for s in scores:
+        counts = (s.switches, s.misses, s.false_positives)
+        table.add_row(
+            f"{s.gate_m:g}", f"{s.mota:.3f}", f"{s.motp_m:.3f}", f"{s.idf1:.3f}", f"{s.hota:.3f}", *map(str, counts)
+        )
+    Console().print(table)
