@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from models.cli import app as models_app
+from pipeline.cart.cli import app as cart_app
 from pipeline.errors import LayoutError, WalkoutError
+from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
 from sim.cli import app as sim_app
 from sim.cli import demo
@@ -30,6 +32,8 @@ layout_app = typer.Typer(help="Look at a store's layout before anything is mount
 app.add_typer(layout_app, name="layout")
 app.add_typer(sim_app, name="sim")
 app.add_typer(models_app, name="models")
+app.add_typer(cart_app, name="cart")
+app.add_typer(state_app, name="state")
 app.command()(demo)
 app.command()(track)
 app.add_typer(score_app, name="score")

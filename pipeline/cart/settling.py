@@ -21,6 +21,7 @@ from pipeline.cart.tables import awaited, events, exits, receipts
 from pipeline.eventlog import Batch, Record
 from pipeline.eventlog.codec import decode, encode
 from pipeline.messages import Event, PersonWithoutPass, ReceiptIssued, VisitClosed, VisitOpened
+from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
 from pipeline.state.bulk import insert_new, is_in
 from pipeline.state.member import Outgoing
@@ -164,6 +165,7 @@ class Settling:
             own = [known[i] for i in closed.event_ids if i in known]
             entries = [e for e in known.values() if isinstance(e, _ENTRY) and e.visit_id == visit_id]
             if not entries:
+                metrics.EXITS_WITHOUT_ENTRY.inc()
                 log.warning("exit without an entry: nobody to bill", visit_id=visit_id, event_id=closed.event_id)
                 continue
             state = fold(CartState(), closed, *entries, *own)

@@ -10,6 +10,7 @@ from typing import Protocol
 from pipeline.errors import MessageError
 from pipeline.eventlog.codec import DeadLetter, decode
 from pipeline.messages import Event
+from pipeline.observe import metrics
 
 Place = tuple[str, int]
 """(topic, partition): where records have an order."""
@@ -103,6 +104,7 @@ def sort_out(raw: Iterable[RawRecord]) -> tuple[tuple[Record, ...], tuple[DeadLe
             event = decode(record.body)
             good.append(Record(record.topic, record.partition, record.offset, event, record.body))
         except MessageError as error:
+            metrics.DEAD_LETTERS.labels(record.topic).inc()
             dead.append(
                 DeadLetter.of(str(error), record.topic, record.partition, record.offset, record.key, record.body)
             )

@@ -47,19 +47,25 @@ class Database:
             have been (`walkout state upgrade URL`).
         wait_s: how long an unreachable database is waited for, at the start and in `run`; may be `math.inf`.
         stop: set it to give up waiting, as when the service is told to end.
+        migrated: False opens a database whatever version its tables have, to `migrate` it.
 
     Raises `StateError` for a wrong URL, an unusable file or a schema that is not up to date, and
     `StateUnreachableError` when the database stays away for longer than `wait_s`.
     """
 
-    def __init__(self, url: str, *, wait_s: float = 60.0, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self, url: str, *, wait_s: float = 60.0, stop: threading.Event | None = None, migrated: bool = True
+    ) -> None:
         self._url = _parse(url)
         self.name = self._url.render_as_string(hide_password=True)
         self._wait_s, self._stop = wait_s, stop or threading.Event()
         self.reachable = False
         self._engine = _engine(self._url, self.name)
         try:
-            self._wait_for(lambda: versions.check(self._engine, self.name, upgrade=self.is_sqlite))
+            if migrated:
+                self._wait_for(lambda: versions.check(self._engine, self.name, upgrade=self.is_sqlite))
+            else:
+                self.run(versions.current)
         except BaseException:
             self._engine.dispose()
             raise
@@ -87,6 +93,15 @@ class Database:
                 return work(db)
 
         return self._wait_for(once)
+
+    def revision(self) -> str | None:
+        """The version of the tables; None when there are none."""
+        return self.run(versions.current)
+
+    def migrate(self, revision: str) -> None:
+        """Bring the tables to this version: four digits, "head" or "base" (no tables)."""
+        with self._errors():
+            versions.migrate(self._engine, revision)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -16,6 +16,7 @@ import contextlib
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from pipeline.eventlog import Batch, EventLog, Positions
 from pipeline.eventlog.codec import decode, encode
 from pipeline.eventlog.log import Place
 from pipeline.messages import Event
+from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
 from pipeline.state.database import Database
 from pipeline.state.positions import advance, claim, enqueue, hold, outbox
@@ -96,6 +98,7 @@ class GroupMember:
         self._published: list[str] = []
         self._timed_s = self._committed_s = time.monotonic()
         self._fenced_s: float | None = None
+        self.joined = False
         self._reader = self._open_reader()
 
     @property
@@ -117,6 +120,8 @@ class GroupMember:
         try:
             if batch.positions and self._fenced_s is None:
                 self._transact(lambda db: self._take_in(db, batch), batch.positions)
+                for kind, number in Counter(r.event.type for r in batch.records).items():
+                    metrics.EVENTS.labels(self.group, kind).inc(number)
             now_s = time.monotonic()
             if self._epochs and now_s - self._timed_s >= self._timer_s:
                 self._timed_s = now_s
@@ -175,6 +180,7 @@ class GroupMember:
         self._read_to = {place: known.get(place, self._start.get(place, 0)) for place in places}
         self._uncommitted, self._published, self._fenced_s = {}, [], None
         self._to_publish = {event_id: decode(body) for event_id, body in waiting}
+        self.joined = True
         log.info("partitions assigned", group=self.group, partitions=sorted(partitions), unpublished=len(waiting))
         return dict(self._read_to)
 
@@ -182,6 +188,7 @@ class GroupMember:
         """Ours no more. The log tells us so with the next assignment; until then nothing is read or written."""
         if not self._reader.shared:
             raise error
+        metrics.FENCED.labels(self.group).inc()
         log.warning("fenced", group=self.group, reason=str(error))
         self._epochs, self._read_to, self._uncommitted, self._published = {}, {}, {}, []
         self._to_publish = {}

@@ -23,7 +23,7 @@ _LOCK = 0x77616C6B  # any number; the same for all who migrate one PostgreSQL da
 
 def newest() -> str:
     """The revision that this walkout's tables have."""
-    return max(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+    return revisions()[-1]
 
 
 def current(db: Connection) -> str | None:
@@ -64,6 +64,8 @@ def migrate(engine: Engine, revision: str) -> None:
             db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         now = current(db) or "base"
         wanted = newest() if revision == "head" else revision
+        if wanted not in ("base", *revisions()):
+            raise StateError(f"revision {revision!r}: expected head, base or one of {', '.join(revisions())}")
         if now == wanted:
             return
         move = command.downgrade if _rank(wanted) < _rank(now) else command.upgrade

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`walkout cart ...`. The command's module imports nothing heavy: a service should start in well under a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="From events to receipts.", no_args_is_help=True)
+
+
+@app.callback()
+def cart() -> None:
+    """From events to receipts."""
+
+
+@app.command()
+def serve(
+    log: Annotated[str, typer.Option("--log", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")],
+    state: Annotated[str, typer.Option("--state", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE.")],
+    catalogue: Annotated[Path, typer.Option("--catalogue", help="The catalogue of the stores on this log (YAML).")],
+    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
+    group: Annotated[
+        str, typer.Option("--group", help="Consumer group; members of one share the stores.")
+    ] = "walkout-cart",
+    patience_s: Annotated[
+        float, typer.Option("--patience-s", help="How long an exit waits for events that it names.")
+    ] = 60.0,
+    max_records: Annotated[
+        int, typer.Option("--max-records", min=1, help="Records in one transaction at most.")
+    ] = 2000,
+) -> None:
+    """Run one member of the cart's consumer group until SIGTERM: events in, receipts out, each visit billed once.
+
+    Start as many as there are partitions at most; they share the stores and take over from each other.
+    """
+    from calibration.catalogue import load_catalogue
+    from pipeline.cart.service import serve as run
+    from pipeline.observe.logs import log_as_json
+    from pipeline.observe.service import Service
+
+    log_as_json()
+    priced = load_catalogue(catalogue)
+    with Service("walkout cart", port=port, host=host) as service:
+        run(service, log, state, priced, group=group, patience_s=patience_s, max_records=max_records)
