@@ -23,12 +23,19 @@ class _Model(BaseModel):
 
 
 class Product(_Model):
-    """One article. `size_m`: width, depth, height as it stands on the shelf. Prices include tax."""
+    """One article. `size_m`: width, depth, height as it stands on the shelf.
+
+    `price_minor` and the tax rate hold always and in every store; where they do not, the price list (`prices.yaml`,
+    docs/bill.md) says what does. `minimum_age`: whoever takes it is charged when staff have confirmed that age.
+    """
 
     gtin: str
     name: str
-    price_minor: int = Field(ge=0, description="price of one, minor units, tax included")
+    price_minor: int | None = Field(
+        default=None, ge=0, description="price of one, minor units; tax included unless the price list says otherwise"
+    )
     tax_class: str
+    minimum_age: int | None = Field(default=None, ge=1, le=30)
     shape: Literal["box", "can", "bottle", "bag", "tub"]
     size_m: tuple[float, float, float]
     weight_g: float = Field(gt=0)

@@ -3,8 +3,9 @@
 
 `CartState` is a set of events; folding one in a second time changes nothing, and order leaves no trace. What a cart
 holds is worked out from the set (`cart_of`): the visit's events by capture time, each attributed to a visit through the
-bindings of its candidates' tracks. Before the visit is closed that is the live cart. After, exactly the events that the
-closing names count, so that the bill cannot depend on what else has been read meanwhile.
+bindings of its candidates' tracks and the corrections of their identities (`identity`). Before the visit is closed that
+is the live cart. After, exactly the events that the closing names count, so that the bill cannot depend on what else
+has been read meanwhile.
 """
 
 from __future__ import annotations
@@ -13,9 +14,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pipeline.cart.identity import Identities
 from pipeline.cart.rules import BillingRules
 from pipeline.cart.units import Cart, CartBuilder
-from pipeline.messages import Event, ShelfEvent, TrackBound, VisitClosed, VisitOpened
+from pipeline.messages import (
+    CouponPresented,
+    Event,
+    PersonWithoutPass,
+    ShelfEvent,
+    StaffDecision,
+    TrackBound,
+    VisitClosed,
+    VisitOpened,
+)
 
 
 @dataclass(frozen=True)
@@ -24,13 +35,13 @@ class CartState:
 
     events: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
 
-    def opened(self, visit_id: str) -> VisitOpened | None:
-        return self._first(VisitOpened, visit_id)
+    def opened(self, visit_id: str) -> VisitOpened | PersonWithoutPass | None:
+        return self._first((VisitOpened, PersonWithoutPass), visit_id)
 
     def closed(self, visit_id: str) -> VisitClosed | None:
         return self._first(VisitClosed, visit_id)
 
-    def _first(self, kind: type, visit_id: str):
+    def _first(self, kind: type | tuple[type, ...], visit_id: str):
         """The earliest, should a gate ever report two: the same whatever the order of reading."""
         found = [e for e in self.events.values() if isinstance(e, kind) and e.visit_id == visit_id]
         return min(found, key=_when, default=None)
@@ -51,16 +62,52 @@ def missing(state: CartState, visit_id: str) -> frozenset[str] | None:
 def cart_of(state: CartState, visit_id: str, rules: BillingRules) -> Cart:
     """What the visit has in its cart, as far as `state` knows."""
     events = _events_of(state, visit_id)
-    bindings = [e for e in events if isinstance(e, TrackBound)]
-    closed = state.closed(visit_id)
+    opened, closed = state.opened(visit_id), state.closed(visit_id)
+    backwards = opened is not None and closed is not None and closed.at_ns < opened.at_ns
+    identities = Identities(events)
     builder = CartBuilder(rules)
     for event in sorted((e for e in events if isinstance(e, ShelfEvent)), key=_when):
-        if closed is not None and event.at_ns > closed.at_ns:
+        if closed is not None and event.at_ns > closed.at_ns and not backwards:
             continue
-        owner, probability = _owner(event, bindings)
-        if owner == visit_id:
-            builder.add(event, probability)
-    return builder.cart()
+        if opened is not None and event.at_ns < opened.at_ns and _names(event, visit_id, events):
+            builder.note(event, "it lies before the entry by the shop's clock")
+            continue
+        doer = identities.doer([(c.value, c.probability) for c in event.persons], event.at_ns)
+        if doer.visit_id == visit_id:
+            builder.add(event, doer)
+    decisions = [e for e in events if isinstance(e, StaffDecision) and e.visit_id == visit_id]
+    cart = builder.cart(sorted(decisions, key=_when))
+    if backwards:
+        return cart.doubted("the shop's clock jumped back during the visit")
+    return cart
+
+
+def coupons_of(state: CartState, visit_id: str) -> tuple[CouponPresented, ...]:
+    """The coupons put into the visit, in the order of their presentation, each once."""
+    events = _events_of(state, visit_id)
+    found = [e for e in events if isinstance(e, CouponPresented) and e.visit_id == visit_id]
+    first: dict[str, CouponPresented] = {}
+    for event in sorted(found, key=_when):
+        first.setdefault(event.coupon_id, event)
+    return tuple(first.values())
+
+
+def payer_of(state: CartState, visit_id: str) -> str | None:
+    """Who pays: whom staff named last, else who showed the pass; None when nobody did."""
+    opened = state.opened(visit_id)
+    named = [
+        e for e in _events_of(state, visit_id)
+        if isinstance(e, StaffDecision) and e.visit_id == visit_id and e.decision == "payer-named" and e.shopper_id
+    ]  # fmt: skip
+    if named:
+        return max(named, key=_when).shopper_id
+    return opened.shopper_id if isinstance(opened, VisitOpened) else None
+
+
+def _names(event: ShelfEvent, visit_id: str, events: Iterable[Event]) -> bool:
+    """Whether one of the visit's tracks is the likeliest to have done it."""
+    best = max(event.persons, key=lambda c: (c.probability, c.value)).value
+    return any(isinstance(e, TrackBound) and e.visit_id == visit_id and e.track_id == best for e in events)
 
 
 def _events_of(state: CartState, visit_id: str) -> list[Event]:
@@ -68,24 +115,6 @@ def _events_of(state: CartState, visit_id: str) -> list[Event]:
     if closed is None:
         return list(state.events.values())
     return [state.events[i] for i in dict.fromkeys(closed.event_ids) if i in state.events]
-
-
-def _owner(event: ShelfEvent, bindings: Iterable[TrackBound]) -> tuple[str | None, float]:
-    """The visit that most probably did it, with that probability; None for somebody who has no visit.
-
-    A track belongs to the visit it was last bound to before the event. Tracks of one visit add up; each track without a
-    visit is somebody of their own.
-    """
-    visit_of: dict[str, str] = {}
-    for bound in sorted(bindings, key=_when):
-        if bound.at_ns <= event.at_ns:
-            visit_of[bound.track_id] = bound.visit_id
-    chances: dict[tuple[bool, str], float] = {}
-    for person in event.persons:
-        key = (person.value in visit_of, visit_of.get(person.value, person.value))
-        chances[key] = chances.get(key, 0.0) + person.probability
-    (has_visit, name), probability = max(chances.items(), key=lambda kv: (kv[1], kv[0]))
-    return (name if has_visit else None), min(probability, 1.0)
 
 
 def _when(event: Event) -> tuple[int, str]:

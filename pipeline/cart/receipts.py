@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 
 from calibration.catalogue import Catalogue
-from pipeline.cart.fold import CartState, cart_of, missing
+from pipeline.cart.fold import CartState, cart_of, missing, payer_of
 from pipeline.cart.pricing import price_lines, taxes_of, total_of
 from pipeline.cart.rules import BillingRules
 from pipeline.messages import ReceiptIssued, ReviewNote
@@ -34,7 +34,7 @@ def receipt_of(state: CartState, visit_id: str, catalogue: Catalogue, rules: Bil
         receipt_id=receipt_id,
         version=1,
         visit_id=visit_id,
-        shopper_id=opened.shopper_id,
+        shopper_id=payer_of(state, visit_id),
         currency=catalogue.currency,
         lines=lines,
         total_minor=total_of(lines),

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.cart.identity import Doer
 from pipeline.cart.rules import BillingRules
-from pipeline.messages import Candidate, ReviewNote, ShelfEvent
+from pipeline.messages import Candidate, ReviewNote, ShelfEvent, StaffDecision
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Unit:
     reason: str
     alternatives: tuple[Candidate, ...]
     event_ids: tuple[str, ...]
+    taken_at_ns: int = 0
+    member: int = 1
 
     @property
     def certain(self) -> bool:
@@ -35,6 +38,13 @@ class Cart:
 
     units: tuple[Unit, ...] = ()
     notes: tuple[ReviewNote, ...] = ()
+    decisions: tuple[StaffDecision, ...] = ()
+
+    def doubted(self, why: str) -> Cart:
+        """The same cart with a doubt about all of it."""
+        return replace(
+            self, units=tuple(replace(u, reason=f"{u.reason}; {why}" if u.reason else why) for u in self.units)
+        )
 
 
 class CartBuilder:
@@ -46,29 +56,39 @@ class CartBuilder:
         self._notes: list[ReviewNote] = []
         self._put_back_ids: dict[str, list[str]] = {}
 
-    def add(self, event: ShelfEvent, person_probability: float) -> None:
-        """`person_probability`: how surely it was somebody of this visit."""
+    def add(self, event: ShelfEvent, doer: Doer) -> None:
+        """`doer`: the member of this visit, and how surely it was somebody of it."""
         doubts = []
-        if person_probability < self._rules.person:
-            doubts.append(f"somebody else may have done it ({_percent(1 - person_probability)})")
+        if doer.probability < self._rules.person:
+            doubts.append(f"somebody else may have done it ({_percent(1 - doer.probability)})")
+            if doer.confused:
+                doubts.append("people may have been confused with each other before")
         if event.kind_probability < self._rules.kind:
             doubts.append(
                 f"it may not have been a {event.kind.replace('_', '-')} ({_percent(1 - event.kind_probability)})"
             )
         if event.kind == "pick":
-            self._pick(event, doubts)
+            self._pick(event, doubts, doer.member)
         else:
             self._put_back(event, doubts)
 
-    def cart(self) -> Cart:
-        """The units left, each with the ids of the put-backs that concerned its product."""
+    def note(self, event: ShelfEvent, why: str) -> None:
+        """Leave an event out of the cart, for a person to look at."""
+        gtin = max(event.products, key=lambda c: (c.probability, c.value)).value
+        what = f"{event.kind.replace('_', '-')} not counted: {why}"
+        self._notes.append(ReviewNote(reason=what, gtin=gtin, event_ids=(event.event_id,)))
+
+    def cart(self, decisions: Sequence[StaffDecision] = ()) -> Cart:
+        """The units left, each with the ids of the put-backs that concerned its product, after what staff decided."""
         units = [
             replace(u, event_ids=tuple(dict.fromkeys([*u.event_ids, *self._put_back_ids.get(u.gtin, ())])))
             for u in self._units
         ]
-        return Cart(tuple(units), tuple(self._notes))
+        for decision in decisions:
+            units = [kept for u in units if (kept := _decided(u, decision)) is not None]
+        return Cart(tuple(units), tuple(self._notes), tuple(decisions))
 
-    def _pick(self, event: ShelfEvent, doubts: list[str]) -> None:
+    def _pick(self, event: ShelfEvent, doubts: list[str], member: int) -> None:
         best = max(event.products, key=lambda c: (c.probability, c.value))
         if best.probability < self._rules.product:
             doubts = [*doubts, f"which product is not sure ({_percent(best.probability)})"]
@@ -76,7 +96,7 @@ class CartBuilder:
         for number in range(certain + unsure):
             reason = _reason(event, doubts if number < certain else [*doubts, why])
             alternatives = event.products if reason else ()
-            self._units.append(Unit(best.value, reason, alternatives, (event.event_id,)))
+            self._units.append(Unit(best.value, reason, alternatives, (event.event_id,), event.at_ns, member))
 
     def _put_back(self, event: ShelfEvent, doubts: list[str]) -> None:
         certain, unsure, why = self._quantity(event)
@@ -152,6 +172,19 @@ class CartBuilder:
         certain = sum(p >= rule for p in at_least)
         possible = sum(p > 1 - rule for p in at_least)
         return certain, max(possible, 1) - certain, "how many is not sure"
+
+
+def _decided(unit: Unit, decision: StaffDecision) -> Unit | None:
+    """A doubtful unit after staff looked at it; None: it is left out. Where staff name another of the products that it
+    may be, it is that one."""
+    about = not decision.shelf_event_ids or not set(decision.shelf_event_ids).isdisjoint(unit.event_ids)
+    may_be = decision.gtin in (None, unit.gtin, *(c.value for c in unit.alternatives))
+    if unit.certain or not about or not may_be or decision.decision not in ("bill", "drop"):
+        return unit
+    if decision.decision == "drop":
+        return None
+    event_ids = (*unit.event_ids, decision.event_id)
+    return replace(unit, gtin=decision.gtin or unit.gtin, reason="", alternatives=(), event_ids=event_ids)
 
 
 def _reason(event: ShelfEvent, doubts: Sequence[str]) -> str:
