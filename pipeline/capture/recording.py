@@ -19,12 +19,23 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class GateTap:
-    """A pass shown at a gate."""
+    """A pass shown at a gate. `party_size`: how many people it lets in. A `join` puts a visit onto the shopper's bill
+    that is open already: that of the shopper `joins`, or, when that is None, of who came in last without a pass."""
 
     at_ns: int
     gate_id: str
     shopper_id: str
-    kind: Literal["entry"] = "entry"
+    kind: Literal["entry", "join"] = "entry"
+    party_size: int = 1
+    joins: str | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.at_ns) is not int or type(self.party_size) is not int or not 1 <= self.party_size <= 20:
+            raise ValueError(
+                f"at_ns and party_size (1 to 20) must be whole numbers, got {self.at_ns!r}, {self.party_size!r}"
+            )
+        if self.kind not in ("entry", "join"):
+            raise ValueError(f"kind must be entry or join, got {self.kind!r}")
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,19 @@ class Path:
     seen_xy_m: np.ndarray
     seen_velocity_m_s: np.ndarray
     recent: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
+    windows: int = 0
+    """In how many windows it was seen."""
+    been_outside: bool = False
+    entered_ns: int | None = None
+    """When it was seen to come in, last; None for who was in the shop when the track began, or is outside."""
+    since_ns: int = 0
+    """When it became nobody's: its beginning, or the end of the visit that it had."""
 
     @classmethod
     def of(cls, track: FloorTrack) -> Path:
         xy = np.array(track.floor_xy_m, float)
-        return cls(track.track_id, track.at_ns, xy, track.last_seen_ns, xy, np.array(track.velocity_m_s, float))
+        velocity = np.array(track.velocity_m_s, float)
+        return cls(track.track_id, track.at_ns, xy, track.last_seen_ns, xy, velocity, since_ns=track.at_ns)
 
     def add(self, track: FloorTrack) -> bool:
         """False when the track was only predicted, not seen, since the last time."""
@@ -63,11 +71,8 @@ class Path:
             return False
         self.seen_ns, self.seen_xy_m = track.last_seen_ns, np.array(track.floor_xy_m, float)
         self.seen_velocity_m_s = np.array(track.velocity_m_s, float)
+        self.windows += 1
         self.recent.append((track.at_ns, self.seen_xy_m))
         while self.recent[0][0] < track.at_ns - _SHORT_NS:
             self.recent.popleft()
         return True
-
-    def nearest_in_time(self, at_ns: int) -> tuple[int, np.ndarray]:
-        """The remembered instant closest to `at_ns`, and the place."""
-        return min(self.recent, key=lambda p: (abs(p[0] - at_ns), p[0]))

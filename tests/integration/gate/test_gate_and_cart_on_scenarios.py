@@ -6,13 +6,12 @@ What is wrong with a receipt here is the gate's or the cart's fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 pytest.importorskip("panda3d", reason="needs the simulator: pip install 'walkout[sim]'")
 
+from pipeline.capture.recording import GateTap
 from pipeline.cart.fold import CartState, fold
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
@@ -27,19 +26,11 @@ WINDOW_S = 0.1
 NOISE_M = 0.06
 
 
-@dataclass(frozen=True)
-class Tap:
-    at_ns: int
-    shopper_id: str
-    gate_id: str = "gate"
-    kind: str = "entry"
-
-
 def run(stage: Stage, rng: np.random.Generator, gaps: bool):
     """shopper -> (receipt, exit in seconds) of a play."""
     play, layout = stage.play, stage.store.layout
     keeper = GateKeeper(layout)
-    taps = [Tap(_ns(v.tapped_s), v.person) for v in play.visits if v.tapped_s is not None]
+    taps = [GateTap(_ns(v.tapped_s), "gate", v.person) for v in play.visits if v.tapped_s is not None]
     handlings = [h for h in play.handlings if h.kind in ("pick", "put_back")]
     hidden = {p: _gaps(rng, m.at_s[0], m.at_s[-1]) if gaps else [] for p, m in play.timeline.motions.items()}
     last_xy, events = {}, []

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Visits from the tap to the exit, on drawn paths. The gate's line is x = 1, inside is x > 1, taps at (0.5, 1)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 from calibration.layout import StoreLayout
-from pipeline.gate import GateKeeper
-from pipeline.messages import Candidate, FloorTrack, ShelfEvent, TrackBound, VisitOpened
+from pipeline.capture.recording import GateTap
+from pipeline.gate import Exit, GateKeeper
+from pipeline.messages import (
+    Candidate,
+    FloorTrack,
+    PersonWithoutPass,
+    ShelfEvent,
+    TrackBound,
+    TracksMerged,
+    TracksSwapped,
+    VisitOpened,
+)
 
 S = 1_000_000_000
 T0 = 1_700_000_000 * S
@@ -35,12 +43,8 @@ def layout() -> StoreLayout:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Tap:
-    at_ns: int
-    shopper_id: str
-    gate_id: str = "gate"
-    kind: str = "entry"
+def Tap(at_ns: int, shopper_id: str, **more) -> GateTap:
+    return GateTap(at_ns, "gate", shopper_id, **more)
 
 
 def at(seconds: float) -> int:
@@ -51,9 +55,9 @@ class Shop:
     """Plays paths through a gate keeper: track id -> list of (seconds, x, y), straight in between, seen from the first
     to the last point except in the `hidden` spans."""
 
-    def __init__(self, layout, paths, taps=(), hidden=None, shelf_events=(), until_s=30.0):
+    def __init__(self, layout, paths, taps=(), hidden=None, shelf_events=(), until_s=30.0, notes=()):
         self.events, self.exits, self.closings = [], [], []
-        keeper = GateKeeper(layout)
+        keeper = self.keeper = GateKeeper(layout)
         seen = {}
         waiting = sorted(taps, key=lambda t: t.at_ns)
         shelf_events = sorted(shelf_events, key=lambda e: e.t1_ns)
@@ -76,6 +80,7 @@ class Shop:
             update = keeper.update(now, tracks, due)
             self.events += update.events
             keeper.note([e for e in shelf_events if e.t1_ns <= now < e.t1_ns + WINDOW_NS])
+            keeper.note([e for said_s, e in notes if now - WINDOW_NS < at(said_s) <= now])
             self._see_out(keeper, update)
         self._see_out(keeper, keeper.finish(now))
 
@@ -89,9 +94,17 @@ class Shop:
         shopper = {e.visit_id: e.shopper_id for e in self.events if isinstance(e, VisitOpened)}
         found = {s: [] for s in shopper.values()}
         for e in self.events:
-            if isinstance(e, TrackBound):
+            if isinstance(e, TrackBound) and e.visit_id in shopper:
                 found[shopper[e.visit_id]].append(e.track_id)
         return found
+
+    def named(self, visit):
+        """What its closing would name if it left now."""
+        return set(self.keeper.close(Exit(visit.visit_id, "gate", at(60), ())).event_ids)
+
+    def without_pass(self):
+        """Track ids of those who came in on nobody's pass."""
+        return [e.track_id for e in self.events if isinstance(e, PersonWithoutPass)]
 
 
 def pick(at_s, **persons) -> ShelfEvent:
@@ -159,14 +172,177 @@ def test_a_tap_whose_clock_is_off_binds_who_was_there_shortly_before(layout):
     assert shop.bound() == {"anna": ["t1"]}
 
 
-def test_who_comes_in_without_a_tap_is_nobodys_visit(layout):
-    tailgater = [(t + 1.5, x, y + 0.4) for t, x, y in ROUND]
+def behind(delay_s=1.5, y=0.4):
+    """A way close behind ROUND's, beside the reader and not stopping at it."""
+    return [(0.2 + delay_s, 0.0, 1 + y), (1 + delay_s, 0.4, 1 + y), *((t + delay_s, x, 1 + y) for t, x, _ in ROUND[3:])]
+
+
+def test_who_comes_in_on_nobodys_pass_is_a_visit_without_a_payer(layout):
     events = [pick(8, t1=1.0), pick(10, t2=1.0), pick(11, t1=0.6, t2=0.4)]
-    shop = Shop(layout, {"t1": ROUND, "t2": tailgater}, [Tap(at(1.5), "anna")], shelf_events=events)
-    assert shop.bound() == {"anna": ["t1"]}
+    shop = Shop(layout, {"t1": ROUND, "t2": behind()}, [Tap(at(1.5), "anna")], shelf_events=events)
+    assert shop.bound() == {"anna": ["t1"]} and shop.without_pass() == ["t2"]
+    (alone,) = [e for e in shop.events if isinstance(e, PersonWithoutPass)]
+    (anna,) = [e for e in shop.events if isinstance(e, VisitOpened)]
+    assert alone.behind_visit_id == anna.visit_id
+    hers, theirs = sorted(shop.closings, key=lambda c: c.visit_id != anna.visit_id)
+    assert "pick-10" not in hers.event_ids and {"pick-8", "pick-11"} <= set(hers.event_ids)
+    assert {"pick-10", "pick-11", alone.event_id} <= set(theirs.event_ids) and "pick-8" not in theirs.event_ids
+    assert alone.event_id in hers.event_ids  # whose pick-11 may be besides hers
+
+
+def test_staff_hear_of_it_within_seconds(layout):
+    def told_s(until_s):
+        return bool(Shop(layout, {"t1": ROUND, "t2": behind()}, [Tap(at(1.5), "anna")], until_s=until_s).without_pass())
+
+    # x = 1.25 is reached 3.2 s after the way's beginning at 1.5 s; 2.5 s later they have had their chance.
+    assert not told_s(5.0) and told_s(7.0)
+
+
+def test_a_tap_that_comes_late_makes_a_payer_of_who_had_none(layout):
+    """They come back to the reader, which is in reach from inside the line."""
+    way = [
+        (0, 0.0, 1),
+        (1, 0.5, 1),
+        (2, 0.5, 1),
+        (3, 1.5, 1),
+        (8, 1.5, 1),
+        (10, 1.1, 1),
+        (12, 1.1, 1),
+        (14, 4, 1),
+        (29, 4, 1),
+    ]
+    shop = Shop(layout, {"t1": way}, [Tap(at(11), "anna")], shelf_events=[pick(6, t1=1.0)])
+    assert shop.without_pass() == ["t1"] and shop.bound() == {"anna": ["t1"]}
+    (emptied,) = shop.closings
+    assert "pick-6" not in emptied.event_ids and emptied.visit_id == shop.events[0].visit_id
+    (mine,) = shop.keeper.open_visits()
+    assert shop.named(mine) >= {"pick-6"}
+
+
+def test_a_ghost_beside_a_shopper_is_not_announced(layout):
+    ghost = [(t, x, y + 0.2) for t, x, y in [(2.5, 1.1, 1), *ROUND[3:]]]
+    shop = Shop(layout, {"t1": ROUND, "t2": ghost}, [Tap(at(1.5), "anna")], until_s=14)
+    assert shop.without_pass() == []
+
+
+def test_who_turns_round_at_the_line_is_not_announced(layout):
+    turn = [(0, 0.0, 1), (2, 1.35, 1), (3.5, 1.35, 1), (4.5, 0.3, 1), (29, 0.3, 1)]
+    assert Shop(layout, {"t1": turn}).without_pass() == []
+
+
+FAMILY = {"t1": ROUND, "t2": behind(1.0, 0.4), "t3": behind(2.5, -0.4)}
+
+
+def test_one_tap_lets_a_party_in_on_one_visit(layout):
+    events = [pick(8, t1=1.0), pick(9, t2=1.0), pick(10, t3=1.0)]
+    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", party_size=3)], shelf_events=events)
+    assert shop.bound() == {"anna": ["t1", "t2", "t3"]} and shop.without_pass() == []
+    assert [e.member for e in shop.events if isinstance(e, TrackBound)] == [1, 2, 3]
     (closing,) = shop.closings
-    assert "pick-10" not in closing.event_ids
-    assert {"pick-8", "pick-11"} <= set(closing.event_ids)
+    assert {"pick-8", "pick-9", "pick-10"} <= set(closing.event_ids)
+    assert at(20.4) <= closing.at_ns <= at(20.8)  # the last one out, 2.5 s after the payer
+
+
+def test_children_run_ahead_of_the_payer(layout):
+    ahead = [(0, 0.2, 0.5), (1.5, 2, 0.5), (5, 4, 0.5), (15, 4, 0.5), (19, 0, 0.5)]
+    shop = Shop(layout, {"t1": [(t + 1, x, y) for t, x, y in ROUND], "t2": ahead}, [Tap(at(2.5), "anna", party_size=2)])
+    assert shop.bound() == {"anna": ["t1", "t2"]} and shop.without_pass() == []
+
+
+def test_a_party_of_two_does_not_let_a_third_in(layout):
+    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", party_size=2)])
+    assert shop.bound() == {"anna": ["t1", "t2"]} and shop.without_pass() == ["t3"]
+
+
+def test_who_taps_behind_a_party_is_not_one_of_it(layout):
+    ben = [(t + 3, x, y) for t, x, y in ROUND]
+    shop = Shop(layout, {**FAMILY, "t9": ben}, [Tap(at(1.5), "anna", party_size=4), Tap(at(4.5), "ben")])
+    assert shop.bound() == {"anna": ["t1", "t2", "t3"], "ben": ["t9"]}
+
+
+def test_the_payer_leaves_first_and_the_bill_waits_for_the_others(layout):
+    stays = [*behind(1.0)[:-1], (20, 4, 1.4), (24, 0, 1.4)]
+    shop = Shop(
+        layout, {"t1": ROUND, "t2": stays}, [Tap(at(1.5), "anna", party_size=2)], shelf_events=[pick(20, t2=1.0)]
+    )
+    (closing,) = shop.closings
+    assert closing.at_ns >= at(22.9) and "pick-20" in closing.event_ids
+
+
+def test_a_member_lost_in_the_shop_keeps_nobodys_bill_waiting_for_long(layout):
+    vanishes = [*behind(1.0)[:3], (8, 4, 1.4)]
+    shop = Shop(layout, {"t1": ROUND, "t2": vanishes}, [Tap(at(1.5), "anna", party_size=2)], until_s=40)
+    (closing,) = shop.closings
+    assert at(18) <= closing.at_ns <= at(18.2)
+
+
+def test_a_group_that_joins_inside_is_on_one_bill(layout):
+    second = [(t + 2, x, y) for t, x, y in ROUND]
+    taps = [Tap(at(1.5), "anna"), Tap(at(3.5), "ben"), Tap(at(9), "anna", kind="join", joins="ben")]
+    shop = Shop(layout, {"t1": ROUND, "t2": second}, taps, shelf_events=[pick(8, t2=1.0), pick(12, t2=1.0)])
+    by_visit = {c.visit_id: set(c.event_ids) for c in shop.closings}
+    anna, ben = (e.visit_id for e in shop.events if isinstance(e, VisitOpened))
+    assert {"pick-8", "pick-12"} <= by_visit[anna] and not {"pick-8", "pick-12"} & by_visit[ben]
+    assert at(19.9) <= max(c.at_ns for c in shop.closings)  # ben goes last
+
+
+def test_staff_put_a_person_without_a_pass_onto_somebodys_bill(layout):
+    taps = [Tap(at(1.5), "anna"), Tap(at(9), "anna", kind="join")]
+    shop = Shop(layout, {"t1": ROUND, "t2": behind()}, taps, shelf_events=[pick(8, t2=1.0), pick(12, t2=1.0)])
+    (anna,) = [e.visit_id for e in shop.events if isinstance(e, VisitOpened)]
+    by_visit = {c.visit_id: set(c.event_ids) for c in shop.closings}
+    assert {"pick-8", "pick-12"} <= by_visit[anna] and len(by_visit) == 2
+
+
+def test_joining_nobody_changes_nothing(layout):
+    taps = [Tap(at(1.5), "anna"), Tap(at(9), "anna", kind="join"), Tap(at(9), "zoe", kind="join", joins="anna")]
+    shop = Shop(layout, {"t1": ROUND}, taps)
+    assert shop.bound() == {"anna": ["t1"]} and len(shop.closings) == 1
+
+
+def test_of_two_close_together_the_one_who_stood_at_the_reader(layout):
+    """The second walks past nearer to the reader at the very moment of the tap, and does not stop."""
+    stands = [(0, 0.0, 1.15), (1, 0.45, 1.15), (2.4, 0.45, 1.15), (5, 4, 1.15), (29, 4, 1.15)]
+    passes = [(0.9, 0.0, 0.95), (1.5, 0.5, 0.95), (2.1, 1.2, 0.95), (5, 4, 0.4), (29, 4, 0.4)]
+    shop = Shop(layout, {"t1": stands, "t2": passes}, [Tap(at(1.5), "anna")], until_s=8)
+    assert shop.bound() == {"anna": ["t1"]} and shop.without_pass() == ["t2"]
+
+
+def test_a_pass_that_nobody_walks_in_with_is_an_empty_visit(layout):
+    shop = Shop(
+        layout, {"t1": [(0, 0.4, 1), (3, 0.4, 1), (4, 0.0, 1)]}, [Tap(at(1.5), "anna"), Tap(at(20), "ben")], until_s=100
+    )
+    assert [c.at_ns for c in shop.closings] == [at(4.0), at(80)]
+    assert all(not [i for i in c.event_ids if i.startswith("pick")] for c in shop.closings)
+
+
+def test_the_same_tap_twice_is_one_visit(layout):
+    shop = Shop(layout, {"t1": ROUND}, [Tap(at(1.5), "anna"), Tap(at(1.5), "anna")])
+    assert [type(e) for e in shop.events] == [VisitOpened, TrackBound]
+
+
+def test_corrections_of_who_is_who_move_the_exit_and_are_named(layout):
+    """The tracker swaps both at 10 s and says so at 11 s: anna leaves under ben's label."""
+    taps = [Tap(at(1.5), "anna"), Tap(at(3.5), "ben")]
+    first, second = [*ROUND[:4], (29, 4, 1)], [(t + 2, x, y) for t, x, y in ROUND]
+    swap = TracksSwapped(event_id="swap", store_id="shop", at_ns=at(10), track_id="t1", other_track_id="t2")
+    shop = Shop(
+        layout, {"t1": first, "t2": second}, taps, shelf_events=[pick(8, t1=1.0), pick(12, t2=1.0)], notes=[(11, swap)]
+    )
+    anna, _ben = (e.visit_id for e in shop.events if isinstance(e, VisitOpened))
+    (closing,) = shop.closings
+    assert closing.visit_id == anna and {"swap", "pick-8", "pick-12"} <= set(closing.event_ids)
+
+
+def test_a_merged_track_is_its_persons(layout):
+    late = [(6, 4, 1.6), (15, 4, 1), (19, 0, 1)]
+    merge = TracksMerged(event_id="merge", store_id="shop", at_ns=at(6), track_id="t1", other_track_id="t2")
+    shop = Shop(
+        layout, {"t1": [*ROUND[:3], (5, 4, 1), (8, 4, 1)], "t2": late}, [Tap(at(1.5), "anna")],
+        shelf_events=[pick(12, t2=1.0)], notes=[(7, merge)],
+    )  # fmt: skip
+    (closing,) = shop.closings
+    assert {"merge", "pick-12"} <= set(closing.event_ids) and shop.without_pass() == []
 
 
 def test_a_closing_names_the_bindings_of_other_candidates(layout):
