@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from shapely.geometry import Polygon
 
 from calibration.camera import Camera, look_at
-from pipeline.errors import LayoutError
+from pipeline.errors import LayoutError, WalkoutError
 
 XY = tuple[float, float]
 XYZ = tuple[float, float, float]
@@ -215,21 +215,21 @@ def load_layout(path: Path | str) -> StoreLayout:
     return parse_model(StoreLayout, path)
 
 
-def parse_model(model: type[BaseModel], path: Path | str):
-    """Read YAML (or JSON, which is YAML) into a pydantic model; `LayoutError` names the file and the field."""
+def parse_model(model: type[BaseModel], path: Path | str, error: type[WalkoutError] = LayoutError):
+    """Read YAML (or JSON, which is YAML) into a pydantic model; an `error` names the file and the field."""
     path = Path(path)
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
-        raise LayoutError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LayoutError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise error(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as wrong:
+        raise error(f"{path}: not readable as YAML: {' '.join(str(wrong).split())}") from None
     if not isinstance(data, dict):
-        raise LayoutError(f"{path}: expected a mapping of fields, got {type(data).__name__}")
+        raise error(f"{path}: expected a mapping of fields, got {type(data).__name__}")
     try:
         return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise LayoutError(f"{path}: {where}: {first['msg']}{more}") from None
+        more = f" (and {wrong.error_count() - 1} more)" if wrong.error_count() > 1 else ""
+        raise error(f"{path}: {where}: {first['msg']}{more}") from None

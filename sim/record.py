@@ -25,11 +25,11 @@ from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
 from pipeline.errors import OutputError, WalkoutError
 from sim.behaviour.scenario import Scenario, load_scenario
-from sim.cameras import Schedule, schedule, sensor
+from sim.cameras import sensor
 from sim.occluders import layout_depth_m
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
-from sim.truth_files import shopper_id, write_boxes, write_events, write_people, write_receipts
+from sim.truth_files import parties, shopper_id, write_boxes, write_events, write_people, write_receipts
 from sim.video import VideoWriter
 
 START_NS = 1_767_603_600 * 10**9
@@ -78,7 +78,7 @@ def record(
             stage = Stage(wanted, seed, store, cameras)
             write_store(scratch, stage.layout, stage.store.catalogue, stage.store.planogram)
             _write_happenings(stage, scratch, start_ns)
-            total = sum(len(plan.at_s) for plan in schedules(stage))
+            total = sum(len(plan.at_s) for plan in stage.schedules())
             name = f"recording {wanted.name} seed {seed}"
             with progress_bar(progress, name, total) as advance:
                 parts = crew.film(stage, advance)
@@ -110,11 +110,6 @@ class CameraPart:
     camera_id: str
     frames: int
     rows: dict[str, np.ndarray]
-
-
-def schedules(stage: Stage) -> list[Schedule]:
-    """When each camera of a stage takes its pictures."""
-    return [schedule(stage.scenario, stage.seed, spec, stage.play.duration_s) for spec in stage.layout.cameras]
 
 
 class _Crew:
@@ -192,7 +187,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
     """
     specs = {spec.id: spec for spec in stage.layout.cameras if spec.id in camera_ids}
     cameras = {name: stage.layout.camera_by_id[name] for name in camera_ids}
-    plans = {name: schedule(stage.scenario, stage.seed, specs[name], stage.play.duration_s) for name in camera_ids}
+    plans = {plan.camera_id: plan for plan in stage.schedules() if plan.camera_id in specs}
     sensors = {name: sensor(stage.scenario, stage.seed, specs[name]) for name in camera_ids}
     renderer = stage.renderer()
     depths = {name: layout_depth_m(cameras[name], stage.layout) for name in camera_ids}
@@ -215,7 +210,7 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
             before = past.get(name) if at_s - past.get(name, (-1.0,))[0] < _OLDEST_POSE_S else None
             picture = renderer.draw(name, stage.movers(at_s, bodies, before, sensors[name].settings.shutter_s))
             past[name] = at_s, bodies
-            writers[name].write(sensors[name].apply(picture, k, at_s), plans[name].pts[k])
+            writers[name].write(sensors[name].apply(picture, k, at_s, stage.light_at(at_s)), plans[name].pts[k])
             if bodies:
                 boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name], areas=[areas[p] for p in bodies])
                 rows[name].append((k, [people[p] for p in bodies], boxes))
@@ -272,15 +267,25 @@ def write_manifest(
     return manifest
 
 
+def write_taps(folder: Path, stage: Stage, start_ns: int) -> None:
+    """`gate.jsonl`: the passes that were shown, each with how many people it lets in if more than one."""
+    admits = {p[0].person: len(p) for p in parties(stage.play)}
+    lines = []
+    for at_s, visit in sorted(
+        ((v.tapped_s, v) for v in stage.play.visits if v.tapped_s is not None), key=lambda t: t[0]
+    ):
+        kind = "staff" if visit.role == "staff" else "entry"
+        line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": stage.layout.gates[0].id}
+        line |= {"shopper_id": shopper_id(visit.person), "kind": kind}
+        if admits.get(visit.person, 1) > 1:
+            line["admits"] = admits[visit.person]
+        lines.append(line)
+    (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
 def _write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
     """Gate taps and the truth that does not depend on the pictures."""
-    taps = sorted((v.tapped_s, v.person) for v in stage.play.visits if v.tapped_s is not None)
-    gate = stage.layout.gates[0].id
-    lines = [
-        {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate, "shopper_id": shopper_id(p), "kind": "entry"}
-        for at_s, p in taps
-    ]
-    (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_taps(folder, stage, start_ns)
     write_people(folder / "truth" / "people.csv", stage, start_ns)
     write_events(folder / "truth" / "events.jsonl", stage, start_ns)
     write_receipts(folder / "truth" / "receipts.json", stage.play, start_ns)

@@ -16,6 +16,7 @@ from pipeline.errors import ScenarioError
 from sim.behaviour.play import Play, play, rng_for
 from sim.behaviour.scenario import Scenario, load_scenario
 from sim.behaviour.stock import Stock
+from sim.cameras import Schedule, outage, schedule
 from sim.people.crowd import Crowd
 from sim.people.state import PersonState, PosedBody
 from sim.render.engine import Renderer
@@ -71,9 +72,36 @@ class Stage:
         rows: dict[str, tuple[str, list[np.ndarray]]] = {}
         for item in self._items:
             rows.setdefault(item.slot_id, (item.gtin, []))[1].append(item.pose)
-        self.play: Play = play(self.scenario, seed, self.layout, self.store.catalogue, Stock(rows))
+        stock = Stock(rows, self._gone(rows))
+        self.play: Play = play(self.scenario, seed, self.layout, self.store.catalogue, stock)
         self.crowd = Crowd(self.play.specs)
         self._products: dict[str, Mesh] = {}
+
+    def _gone(self, rows: Mapping[str, tuple[str, list]]) -> dict[str, int]:
+        """Slots whose first item somebody took before; one at least stays in each."""
+        if self.scenario.gaps == 0:
+            return {}
+        rng = rng_for(self.scenario.name, self.seed, "gaps")
+        return {s: 1 for s, (_, poses) in sorted(rows.items()) if rng.random() < self.scenario.gaps and len(poses) > 2}
+
+    def schedules(self) -> list[Schedule]:
+        """When each camera takes its pictures, in the order of the layout."""
+        picks = [h.at_s for h in self.play.handlings if h.kind == "pick"]
+        ids = [spec.id for spec in self.store.layout.cameras]
+        dark = outage(self.scenario, self.seed, ids, picks[0] if picks else None)
+        return [
+            schedule(self.scenario, self.seed, spec, self.play.duration_s, dark.get(spec.id))
+            for spec in self.layout.cameras
+        ]
+
+    def light_at(self, at_s: float) -> float:
+        """Factor on the light at an instant: where it dims, it does so within half a second and comes back."""
+        low = self.scenario.light.dims_to
+        if low == 1:
+            return 1.0
+        rng = rng_for(self.scenario.name, self.seed, "dim")
+        begin, end = self.play.duration_s * rng.uniform(0.2, 0.35), self.play.duration_s * rng.uniform(0.7, 0.85)
+        return float(np.interp(at_s, [begin, begin + 0.5, end, end + 0.5], [1.0, low, low, 1.0]))
 
     def bodies(self, states: list[list[PersonState]]) -> list[dict[str, PosedBody]]:
         """Everybody's body, by person, at each of a list of instants."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from shapely.geometry import Point
 
-from sim.behaviour.play import Handling, Play
+from sim.behaviour.play import Handling, Play, Visit
 
 _STEP_S = 0.01
 _FINGERS_M = 0.09
@@ -86,20 +86,36 @@ def in_shelf_s(stage, event: Handling) -> tuple[float, float]:
     return min(float(times[inside[0]]), event.at_s), max(float(times[inside[-1]]), event.at_s)
 
 
+def parties(play: Play) -> list[list[Visit]]:
+    """Visits that are one bill, the payer's first, in the order of the scenario; staff are left out."""
+    payers = [v for v in play.visits if v.role == "shopper" and v.pays in (None, v.person)]
+    guests = [v for v in play.visits if v.role == "shopper" and v.pays not in (None, v.person)]
+    return [[payer, *(g for g in guests if payer.pays is not None and g.pays == payer.person)] for payer in payers]
+
+
 def write_receipts(path: Path, play: Play, start_ns: int) -> None:
     """`receipts.json`: what everybody should be billed for."""
 
     def at_ns(at_s: float | None) -> int | None:
         return None if at_s is None else start_ns + round(at_s * 1e9)
 
-    visits = [
-        {
-            "person": visit.person,
-            "shopper_id": shopper_id(visit.person),
-            "entered_at_ns": at_ns(visit.entered_s),
-            "left_at_ns": at_ns(visit.left_s),
-            "items": visit.items,
+    visits = []
+    for party in parties(play):
+        payer = party[0]
+        items: dict[str, int] = {}
+        for visit in party:
+            for gtin, count in visit.items.items():
+                items[gtin] = items.get(gtin, 0) + count
+        entered = [v.entered_s for v in party if v.entered_s is not None]
+        left = None if any(v.left_s is None for v in party) else max(v.left_s for v in party)
+        row = {
+            "person": payer.person,
+            "shopper_id": None if payer.pays is None else shopper_id(payer.pays),
+            "entered_at_ns": at_ns(min(entered, default=None)),
+            "left_at_ns": at_ns(left),
+            "items": dict(sorted(items.items())),
         }
-        for visit in play.visits
-    ]
+        if len(party) > 1:
+            row["members"] = {v.person: v.items for v in party}
+        visits.append(row)
     path.write_text(json.dumps({"visits": visits}, indent=2) + "\n", encoding="utf-8")

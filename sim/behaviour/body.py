@@ -59,6 +59,7 @@ class Body:
         self.grip, self.grip_goal = np.zeros(2), np.zeros(2)
         self.carry, self.carry_goal = np.zeros(2), np.zeros(2)
         self.weight = np.zeros(2)
+        self.outfit_phase = 0
         self.look_goal: np.ndarray | None = None
         self._ahead = np.array([2.2, 0.0, 0.86 * height_m])
         self.look = self.to_world(self._ahead)

@@ -13,7 +13,7 @@ from calibration.layout import StoreLayout
 from pipeline.errors import ScenarioError
 from sim.behaviour.body import DT_S
 from sim.behaviour.scenario import Scenario
-from sim.behaviour.shopper import Shopper
+from sim.behaviour.shopper import Shopper, Stay
 from sim.behaviour.space import FreeSpace
 from sim.behaviour.stock import Item, Stock
 from sim.behaviour.timeline import Motion, Timeline, Track
@@ -28,7 +28,7 @@ _ADULT_M = 1.5
 
 @dataclass(frozen=True)
 class Handling:
-    """Something that happened to items: `kind` is `pick`, `put_back` or `hand_over`.
+    """Something that happened to items: `kind` is `pick`, `put_back`, `hand_over` or `drop`.
 
     `began_s`, `at_s`, `ended_s`: the hand sets out, the item leaves or meets the shelf, the hand is back.
     """
@@ -48,9 +48,14 @@ class Handling:
 
 @dataclass(frozen=True)
 class Visit:
-    """One person's time in the shop; the items are those they had when they left, or when the play ended."""
+    """One person's time in the shop; the items are those they had when they left, or when the play ended.
+
+    `pays`: whose pass they came in on (their own if they tapped), None without one. `role`: `shopper` or `staff`.
+    """
 
     person: str
+    pays: str | None
+    role: str
     tapped_s: float | None
     entered_s: float | None
     left_s: float | None
@@ -79,7 +84,6 @@ class World:
         self.now_s = 0.0
         self.shoppers: dict[str, Shopper] = {}
         self.handlings: list[Handling] = []
-        self.tapped_s: dict[str, float] = {}
         self._sizes = {p.gtin: p.size_m for p in catalogue.products}
 
     def others(self, shopper: Shopper) -> list[Shopper]:
@@ -95,7 +99,7 @@ class World:
         return float(np.clip((hip_m - point_m[2]) / 0.55, 0.0, 0.95))
 
     def tap(self, shopper: Shopper) -> None:
-        self.tapped_s[shopper.id] = self.now_s
+        shopper.tapped_s = self.now_s
 
     def event(
         self, kind: str, shopper: Shopper, side: int, item: Item, quantity: int, at_s: float, began_s: float,
@@ -118,9 +122,12 @@ def cast(scenario: Scenario, seed: int) -> tuple[PersonSpec, ...]:
     specs: dict[str, PersonSpec] = {}
     for shopper in scenario.shoppers:
         rng = rng_for(scenario.name, seed, f"looks {shopper.id}")
-        base = random_person(rng, shopper.id)
-        while base.shape.height_m < _ADULT_M:
-            base = random_person(rng, shopper.id)
+        kind = {"as_child": shopper.child}
+        if any(action.kind == "take_off_jacket" for action in shopper.do):
+            kind["with_jacket"] = True
+        base = random_person(rng, shopper.id, **kind)
+        while base.shape.height_m < _ADULT_M and not shopper.child:
+            base = random_person(rng, shopper.id, **kind)
         with_bag = shopper.carry == "bag" or (shopper.carry == "any" and rng.random() < 0.35)
         bag = base.outfit.bag
         if with_bag:
@@ -164,19 +171,17 @@ def play(scenario: Scenario, seed: int, layout: StoreLayout, catalogue: Catalogu
     motions = {name: Motion.of(track) for name, track in tracks.items()}
     touched = tuple(i for i in stock.items.values() if len(i.history) > 1)
     timeline = Timeline(motions, touched, {i.item_id: i for i in stock.items.values()}, layout, world.size_m)
-    visits = tuple(_visit(world, shopper, touched) for shopper in world.shoppers.values())
+    visits = tuple(
+        _visit(shopper, stay) for shopper in world.shoppers.values() for stay in (*shopper.stays, shopper.stay())
+    )
     handlings = tuple(sorted(world.handlings, key=lambda h: h.at_s))
     return Play(scenario, seed, specs, timeline, handlings, visits, round(over_s + AFTER_S, 3))
 
 
-def _visit(world: World, shopper: Shopper, touched: tuple[Item, ...]) -> Visit:
-    items: dict[str, int] = {}
-    for item in touched:
-        if item.history[-1].person == shopper.id:
-            items[item.gtin] = items.get(item.gtin, 0) + 1
-    return Visit(
-        shopper.id, world.tapped_s.get(shopper.id), shopper.entered_s, shopper.left_s, dict(sorted(items.items()))
-    )
+def _visit(shopper: Shopper, stay: Stay) -> Visit:
+    script = shopper.script
+    pays = script.pass_of or (shopper.id if stay.tapped_s is not None else None)
+    return Visit(shopper.id, pays, script.role, stay.tapped_s, stay.entered_s, stay.left_s, stay.items)
 
 
 def _carry_palms(crowd: Crowd, spec: PersonSpec) -> np.ndarray:

@@ -7,32 +7,45 @@ What goes on beside the main action (bringing an item to the bag while walking o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.layout import Gondola
-from sim.behaviour import scenario as act
-from sim.behaviour.body import DT_S, Body, Via
+from sim.behaviour import actions as act
+from sim.behaviour.body import Body
 from sim.behaviour.choose import choose_slot
-from sim.behaviour.grasp import grasp_pose, held_pose
-from sim.behaviour.hands import GLIDE_S, Handler, Ticks
+from sim.behaviour.grasp import held_pose
+from sim.behaviour.hands import GLIDE_S, Ticks
+from sim.behaviour.returns import Returns
+from sim.behaviour.scenario import Shopper as Script
 from sim.behaviour.space import inside_of, outside
 from sim.behaviour.stock import Hold, Item
 
 ARM_OFFSET_M = 0.14
 """Where a slot is to the side of somebody who reaches into it comfortably."""
-APART_M = 0.60
+DOOR_M = 0.60
+"""How far others are from where somebody comes in."""
 
 
-class Shopper(Handler):
+@dataclass(frozen=True)
+class Stay:
+    """One time in the shop, in seconds from the start; the items are those they went out with, or still have."""
+
+    tapped_s: float | None
+    entered_s: float | None
+    left_s: float | None
+    items: dict[str, int]
+
+
+class Shopper(Returns):
     """A person of the scenario in the shop; `world` is the play they are in.
 
     Attributes:
-        items, slots: by the names that the scenario gives them with `as`. `visited`: gondolas, oldest first.
-        slot_id: the slot they are busy with. `ready_for`: whom they wait for to begin together.
+        visited: gondolas, oldest first. slot_id: the slot they are busy with. stays: their earlier times in the shop.
     """
 
-    def __init__(self, world, script: act.Shopper, spec, carry_palms_m: np.ndarray, rng: np.random.Generator) -> None:
+    def __init__(self, world, script: Script, spec, carry_palms_m: np.ndarray, rng: np.random.Generator) -> None:
         self.script = script
         self.gate = world.layout.gates[0]
         ahead = np.array(self.gate.inward, float)
@@ -41,14 +54,11 @@ class Shopper(Handler):
         self.walk_m_s = self._draw(script.walk_m_s)
         self.enter_s = self._draw(script.enter_s)
         self.present, self.done = False, False
-        self.items: dict[str, Item] = {}
-        self.slots: dict[str, str] = {}
         self.visited: list[str] = []
         self.slot_id: str | None = None
         self.last_slot_id: str | None = None
-        self.ready_for: str | None = None
-        self.received_from: str | None = None
-        self.entered_s = self.left_s = None
+        self.tapped_s = self.entered_s = self.left_s = None
+        self.stays: list[Stay] = []
         self._script = self._visit()
 
     @property
@@ -61,7 +71,7 @@ class Shopper(Handler):
     def tick(self) -> None:
         """One step of everything."""
         if not self.present:
-            if self.done or self.world.now_s < self.enter_s:
+            if self.done or self.world.now_s < self.enter_s or not self._may_come():
                 return
             self.present = True
         was_inside = inside_of(self.gate, self.body.xy) > 0
@@ -81,6 +91,24 @@ class Shopper(Handler):
         if was_inside and not is_inside:
             self.left_s = self.world.now_s
 
+    def _may_come(self) -> bool:
+        """The way in is free, and whoever they follow has been let in."""
+        first = self.script.do[0]
+        if isinstance(first, act.Follow) and self.world.shoppers[first.behind].tapped_s is None:
+            return False
+        door = outside(self.gate)
+        return all(np.hypot(*(other.body.xy - door)) > DOOR_M for other in self.world.others(self))
+
+    def stay(self) -> Stay:
+        """The present time in the shop."""
+        items: dict[str, int] = {}
+        for item in self._mine():
+            items[item.gtin] = items.get(item.gtin, 0) + 1
+        return Stay(self.tapped_s, self.entered_s, self.left_s, dict(sorted(items.items())))
+
+    def _mine(self) -> list[Item]:
+        return [i for i in self.world.stock.items.values() if len(i.history) > 1 and i.history[-1].person == self.id]
+
     # --- the actions ---
 
     def _visit(self) -> Ticks:
@@ -96,8 +124,27 @@ class Shopper(Handler):
     def _do_wait(self, action: act.Wait) -> Ticks:
         yield from self._pause(self._draw(action.for_s))
 
+    def _do_follow(self, _action: act.Follow) -> Ticks:
+        yield from self.walk_to(np.mean(self.gate.line_m, axis=0), pass_by_m=0.2, stop=False)
+
     def _do_leave(self, _action: act.Leave) -> Ticks:
         yield from self.walk_to(outside(self.gate), stop=False)
+
+    def _do_come_back(self, action: act.ComeBack) -> Ticks:
+        while self._beside != [None, None]:  # somebody still busy with their bag
+            yield
+        self.stays.append(self.stay())
+        for item in self._mine():  # stays at home
+            item.history.append(Hold(self.world.now_s, "bag"))
+        self.stowed, self.held = [], [None, None]
+        self.body.carry_goal[:] = self.body.grip_goal[:] = 0.0
+        self.tapped_s = self.entered_s = self.left_s = None
+        self.visited = []
+        self.enter_s = self.world.now_s + self._draw(action.after_s)
+        self.present = False
+        self.body.xy, self.body.speed = outside(self.gate), 0.0
+        self.body.heading = float(np.arctan2(self.gate.inward[1], self.gate.inward[0]))
+        yield
 
     def _do_look(self, action: act.Look) -> Ticks:
         gondola, shelf, _ = yield from self._choose(action)
@@ -154,95 +201,25 @@ class Shopper(Handler):
         self._beside[side] = self._stow(side, items)
         self._done_at_shelf()
 
-    def _do_put_back(self, action: act.PutBack) -> Ticks:
-        item = self.items[action.item]
-        stock = self.world.stock
-        slot_id = item.home if action.where == "own" else action.where
-        if slot_id == "other":
-            room = [s for s in stock.gtin_of if stock.room(s) and stock.gtin_of[s] != item.gtin and s != item.home]
-            slot_id = str(self.rng.choice(sorted(room)))
-        gondola = self.world.layout.slot_by_id[slot_id][0]
-        yield from self._take_out(item)
-        side = self.held.index(item)
-        self.slot_id = slot_id
-        yield from self._step_to(gondola, slot_id, side)
-        yield from self._pause(0.1)
-        pace = self._draw(action.pace)
-        size = self.world.size_m(item.gtin)
-        began_s = self.world.now_s
-        place = stock.free_place(slot_id)
-        yield from self._reach_in(gondola, grasp_pose(gondola, place, size, side)[:3, 3], side, pace)
-        yield from self._pause(GLIDE_S)
-        stock.put(item, slot_id, self.world.now_s, GLIDE_S)
-        self.held[side] = None
-        at_s = self.world.now_s
-        yield from self._pause(0.1)
-        self.body.grip_goal[side] = 0.0
-        yield from self._pause(float(self.rng.uniform(0.12, 0.25)) / pace)
-        yield from self._reach_out(gondola, side, pace)
-        self.world.event("put_back", self, side, item, 1, at_s, began_s, slot_id)
-        self._lower(side, 0.5)
-        self._done_at_shelf()
-
-    def _do_hand_over(self, action: act.HandOver) -> Ticks:
-        item, other = self.items[action.item], self.world.shoppers[action.to]
-        yield from self._take_out(item)
-        side = self.held.index(item)
-        self.ready_for = other.id
-        while other.ready_for != self.id:
-            yield
-        yield from self._face(other, 0.75)
-        meet = np.array([*((self.body.xy + other.body.xy) / 2), 1.05])
-        began_s = self.world.now_s
-        self.body.look_goal = meet
-        self.body.move_hand(side, [Via(meet, 0.0, 0.6)], 1.0)
-        yield from self._pause(0.8)
-        taking = other.main if other.held[other.main] is None else 1 - other.main
-        other.body.move_hand(taking, [Via(meet, 0.0, 0.5)], 1.0)
-        other.body.grip_goal[taking] = self._grip(item)
-        yield from self._pause(0.7)
-        at_s = self.world.now_s
-        size = self.world.size_m(item.gtin)
-        gondola = self.world.layout.slot_by_id[item.home][0]
-        held = held_pose(gondola, item.history[0].pose, size, taking)
-        item.history.append(Hold(at_s, "hand", held, other.id, taking, glide_s=GLIDE_S))
-        self.held[side], other.held[taking] = None, item
-        other.items["last"] = item
-        self.body.grip_goal[side] = 0.0
-        yield from self._pause(0.3)
-        self.world.event("hand_over", self, side, item, 1, at_s, began_s, None, other.id)
-        self._lower(side, 0.5)
-        self.body.look_goal = other.body.look_goal = None
-        other.received_from, self.ready_for = self.id, None
-
-    def _do_receive(self, action: act.Receive) -> Ticks:
-        giver = self.world.shoppers[action.from_]
-        self.received_from = None
-        self.ready_for = giver.id
-        while self.received_from != giver.id:
-            if giver.ready_for == self.id:
-                self.body.turn_towards(float(np.arctan2(*(giver.body.xy - self.body.xy)[::-1])))
-            yield
-        self.ready_for = None
-        item = self.items["last"]
-        if action.name:
-            self.items[action.name] = item
-        side = self.held.index(item)
-        if self.carry_mode == "arm" and not self.stowed:
-            self.main = side
-        self._beside[side] = self._stow(side, [item])
-
     # --- parts of actions ---
 
     def _choose(self, action) -> Iterator[None]:
         """Settle the slot; returns gondola, shelf and slot."""
-        near = None
-        if action.near is not None:
-            other = self.world.shoppers[action.near]
+        near = only = None
+        if action.near is not None or action.with_ is not None:
+            other = self.world.shoppers[action.near or action.with_]
             while other.slot_id is None and not other.done:
                 self.stand()
                 yield
             near = other.slot_id or other.last_slot_id
+            if action.near is None:
+                near, only = None, near
+        if action.moved_by is not None:
+            other = self.world.shoppers[action.moved_by]
+            while other.put_slot_id is None and not other.done:
+                self.stand()
+                yield
+            only = other.put_slot_id
         self.slot_id = choose_slot(
             action,
             self.rng,
@@ -252,6 +229,7 @@ class Shopper(Handler):
             visited=self.visited,
             names=self.slots,
             near_slot=near,
+            only_slot=only,
             highest_m=0.98 * self.body.height_m - 0.10,
             where=f"{self.world.name}, {self.id}",
         )
@@ -285,7 +263,7 @@ class Shopper(Handler):
                 cost = abs(offset - liked) + 3 * abs(out - away) + 0.15 * float(np.hypot(*(spot - self.body.xy)))
                 for other in self.world.others(self):
                     for place in (other.body.xy, other.goal_m):
-                        cost += 8 * max(0.0, APART_M - float(np.hypot(*(spot - place))))
+                        cost += 8 * max(0.0, self.script.apart_m - float(np.hypot(*(spot - place))))
                 if best is None or cost < best[0]:
                     best = (cost, spot, hand)
         _, spot, hand = best
@@ -301,26 +279,3 @@ class Shopper(Handler):
         self.last_slot_id, self.slot_id = self.slot_id, None
         self.body.look_goal = None
         self.body.crouch_goal = 0.0
-
-    def _wait_for_partner(self, partner: str | None) -> Ticks:
-        """Until the other one is ready too, not longer than a few seconds."""
-        if partner is None:
-            return
-        other, end_s = self.world.shoppers[partner], self.world.now_s + 6.0
-        self.ready_for = partner
-        while other.ready_for != self.id and self.world.now_s < end_s and not other.done:
-            self.stand()
-            yield
-        yield  # the other sees it as well
-        self.ready_for = None
-
-    def _face(self, other: Shopper, apart_m: float) -> Ticks:
-        """Go up to somebody and look at them."""
-        away = self.body.xy - other.body.xy
-        distance = float(np.hypot(*away))
-        if distance > apart_m + 0.1:
-            yield from self.walk_to(other.body.xy + away / distance * apart_m)
-        toward = float(np.arctan2(*(other.body.xy - self.body.xy)[::-1]))
-        for _ in range(int(1.0 / DT_S)):
-            self.stand(toward)
-            yield

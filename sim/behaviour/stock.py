@@ -19,9 +19,9 @@ from pipeline.errors import ScenarioError
 class Hold:
     """Where an item is from `from_s` on.
 
-    `place`: `shelf`, `hand`, `arm` (in the crook of the arm, `rank` counts what was there before) or `bag` (out of
-    sight). `pose`: (4, 4) in the world on a shelf, there in `slot_id`; relative to the palm in a hand; unused
-    otherwise. The item glides from where it was during `glide_s`. `side`: 0 left, 1 right hand or arm.
+    `place`: `shelf`, `floor`, `hand`, `arm` (in the crook of the arm, `rank` counts what was there before) or `bag`
+    (out of sight). `pose`: (4, 4) in the world on a shelf, there in `slot_id`, or the floor; relative to the palm in a
+    hand; unused otherwise. The item glides from where it was during `glide_s`. `side`: 0 left, 1 right hand or arm.
     """
 
     from_s: float
@@ -51,9 +51,12 @@ class Stock:
 
     Args:
         rows: slot id -> poses (4, 4) of its places from the front to the back, and the slot's product.
+        gone: slot id -> how many items at its front somebody took before.
     """
 
-    def __init__(self, rows: Mapping[str, tuple[str, Sequence[np.ndarray]]]) -> None:
+    def __init__(
+        self, rows: Mapping[str, tuple[str, Sequence[np.ndarray]]], gone: Mapping[str, int] | None = None
+    ) -> None:
         self.items: dict[str, Item] = {}
         self.reserved: set[str] = set()
         self._places: dict[str, list[np.ndarray]] = {}
@@ -62,6 +65,9 @@ class Stock:
         for slot_id, (gtin, poses) in rows.items():
             standing: list[Item | None] = []
             for i, pose in enumerate(poses):
+                if i < (gone or {}).get(slot_id, 0):
+                    standing.append(None)
+                    continue
                 item = Item(
                     f"{slot_id}#{i}",
                     gtin,
@@ -109,6 +115,13 @@ class Stock:
         if free == 0:
             raise ScenarioError(f"slot {slot_id} is full: nothing can be put there")
         return self._places[slot_id][free - 1]
+
+    def bring(self, slot_id: str, number: int, person: str) -> Item:
+        """A new item of a slot's product, in somebody's crate."""
+        item = Item(f"{slot_id}#new{number}", self.gtin_of[slot_id], slot_id, slot_id)
+        item.history.append(Hold(0.0, "bag", self.free_place(slot_id), person))
+        self.items[item.item_id] = item
+        return item
 
     def put(self, item: Item, slot_id: str, at_s: float, glide_s: float) -> None:
         """An item meets a shelf at `at_s`; it glides there from the hand during the `glide_s` before."""

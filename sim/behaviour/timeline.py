@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 
 from calibration.layout import StoreLayout
-from sim.behaviour.body import Body, minimum_jerk
+from sim.behaviour.body import DT_S, Body, minimum_jerk
 from sim.behaviour.grasp import face_rotation
 from sim.behaviour.stock import Hold, Item
 from sim.people.state import PersonState, PosedBody
 
 _CHANNELS = {
     "xy": 2, "heading": 1, "speed": 1, "phase": 1, "crouch": 1, "look": 3, "targets": 6, "weight": 2, "grip": 2,
-    "carry": 2,
+    "carry": 2, "outfit": 1,
 }  # fmt: skip
 _COLUMNS = {
     name: slice(sum(list(_CHANNELS.values())[:i]), sum(list(_CHANNELS.values())[: i + 1]))
@@ -44,6 +44,7 @@ class Track:
                     body.weight,
                     body.grip,
                     body.carry,
+                    [float(body.outfit_phase)],
                 ]
             )
         )
@@ -62,6 +63,13 @@ class Motion:
 
     def channel(self, name: str) -> np.ndarray:
         return self.rows[:, _COLUMNS[name]]
+
+    def present(self, at_s: np.ndarray) -> np.ndarray:
+        """bool (N,): they are there at instants (N,). Somebody who comes back is away in between."""
+        at_s = np.asarray(at_s, float)
+        right = np.clip(np.searchsorted(self.at_s, at_s), 1, len(self.at_s) - 1)
+        steady = self.at_s[right] - self.at_s[right - 1] < 2 * DT_S
+        return (at_s >= self.at_s[0]) & (at_s <= self.at_s[-1]) & steady
 
     def at(self, at_s: np.ndarray) -> np.ndarray:
         """Channels (N, C) at instants (N,), linear between the steps."""
@@ -98,7 +106,7 @@ class Timeline:
         instants = np.asarray(at_s, float)
         out: list[list[PersonState]] = [[] for _ in instants]
         for person, motion in self.motions.items():
-            there = np.flatnonzero((instants >= motion.at_s[0]) & (instants <= motion.at_s[-1]))
+            there = np.flatnonzero(motion.present(instants))
             for i, row in zip(there, motion.at(instants[there]), strict=True):
                 get = {name: row[columns] for name, columns in _COLUMNS.items()}
                 out[i].append(
@@ -114,6 +122,7 @@ class Timeline:
                         get["weight"],
                         get["grip"],
                         get["carry"],
+                        int(get["outfit"][0] > 0.5),
                     )
                 )
         return out
@@ -157,7 +166,7 @@ class Timeline:
         return out
 
     def _pose(self, item: Item, hold: Hold, bodies: Mapping[str, PosedBody]) -> np.ndarray | None:
-        if hold.place == "shelf":
+        if hold.place in ("shelf", "floor"):
             return hold.pose
         body = bodies.get(hold.person)
         if body is None:

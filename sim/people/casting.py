@@ -34,15 +34,20 @@ LEG_COLOURS = (
 PATTERNS = ("plain", "hstripes", "vstripes", "checks", "dots", "logo", "blocks")
 
 
-def random_person(rng: np.random.Generator, person_id: str, *, with_jacket: bool | None = None) -> PersonSpec:
+def random_person(
+    rng: np.random.Generator, person_id: str, *, with_jacket: bool | None = None, as_child: bool = False
+) -> PersonSpec:
     """Somebody new. The same generator state gives the same person.
 
     Args:
-        with_jacket: force or forbid a jacket; None leaves it to chance.
+        with_jacket: force or forbid a jacket; None leaves it to chance. as_child: 7 to 12 years old for certain.
     """
     female = rng.random() < 0.5
-    child = rng.random() < 0.04
-    age = rng.uniform(8, 14) if child else float(np.clip(rng.normal(40, 16), 17, 82))
+    child = rng.random() < 0.04 or as_child
+    if child:
+        age = rng.uniform(7, 12) if as_child else rng.uniform(8, 14)
+    else:
+        age = float(np.clip(rng.normal(40, 16), 17, 82))
     if child:
         height = 1.28 + 0.065 * (age - 8) + rng.normal(0, 0.04)
     else:

@@ -67,8 +67,9 @@ class Sensor:
         self._shade = None if plain else _shade(width, height, settings)
         self._grain = _noise_tiles(width, height, settings, self._key) if settings.noise > 0 else None
 
-    def apply(self, picture: np.ndarray, frame_index: int, at_s: float) -> np.ndarray:
-        """uint8 (H, W, 3) BGR as drawn to uint8 (H, W, 3) BGR as the camera gives it. `at_s`: time, for the flicker."""
+    def apply(self, picture: np.ndarray, frame_index: int, at_s: float, light: float = 1.0) -> np.ndarray:
+        """uint8 (H, W, 3) BGR as drawn to uint8 (H, W, 3) BGR as the camera gives it. `at_s`: time, for the flicker.
+        `light`: factor on what the lamps give at that time."""
         s = self.settings
         if s.blur_px > 0:
             picture = cv2.GaussianBlur(picture, (0, 0), s.blur_px)
@@ -76,7 +77,12 @@ class Sensor:
             picture = cv2.multiply(picture, self._shade, scale=1 / 255)
         if s.saturation != 1:
             picture = cv2.transform(picture, _saturation(s.saturation))
-        gain = self._balance * s.exposure * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
+        gain = (
+            light
+            * self._balance
+            * s.exposure
+            * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
+        )
         picture = cv2.LUT(picture, _tone_curve(gain, s))
         if s.sharpen > 0:
             soft = cv2.blur(picture, (3, 3))
