@@ -278,7 +278,7 @@ def write_taps(folder: Path, stage: Stage, start_ns: int) -> None:
         line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": stage.layout.gates[0].id}
         line |= {"shopper_id": shopper_id(visit.person), "kind": kind}
         if admits.get(visit.person, 1) > 1:
-            line["admits"] = admits[visit.person]
+            line["party_size"] = admits[visit.person]
         lines.append(line)
     (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 

@@ -96,7 +96,7 @@ def test_a_group_is_one_bill_on_one_pass(name, people, tmp_path):
     assert Counter(bill["items"]) == sum((Counter(m) for m in bill["members"].values()), Counter())
     assert all(bill["members"].values())
     (tap,) = taps(stage, tmp_path)
-    assert tap["shopper_id"] == "shopper-anna" and tap["admits"] == people
+    assert tap["shopper_id"] == "shopper-anna" and tap["party_size"] == people
     entered = [v.entered_s for v in stage.play.visits]
     assert min(entered) == stage.play.visits[0].entered_s
     assert max(entered) * 1e9 < tap["at_ns"] + 20e9
