@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A real Kafka broker for the tests in this folder."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-_PATH = Path(__file__).parents[3] / "deploy" / "kafka" / "broker.py"
-_SPEC = importlib.util.spec_from_file_location("walkout_deploy_kafka_broker", _PATH)
-broker_module = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = broker_module
-_SPEC.loader.exec_module(broker_module)
+from tests import servers
+
+broker_module = servers.kafka
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Members of a consumer group on the embedded log: exactly once, whoever takes over and whatever is cut off."""
+
+import pytest
+from sqlalchemy import text
+
+from pipeline.errors import FencedError, StateUnreachableError
+from pipeline.eventlog import open_log
+from pipeline.messages import TrackBound
+from pipeline.state import Database
+from pipeline.state.member import GroupMember
+from pipeline.state.positions import advance, claim, hold
+from tests.unit.cart.events import pick
+
+PLACES = [("walkout.visits", 0), ("walkout.shelf-events", 0)]
+
+
+def bound(event_id) -> TrackBound:
+    return TrackBound(event_id=str(event_id), store_id="shop", at_ns=1, visit_id="v", track_id="t")
+
+
+class Writing:
+    """Writes down what it is given; publishes something for every third event."""
+
+    def __init__(self):
+        self.seen, self.fail_next = [], None
+
+    def take_in(self, db, batch):
+        for record in batch.records:
+            db.execute(text("INSERT INTO awaited VALUES (:i, 'v')"), {"i": record.event.event_id})
+        if self.fail_next:
+            error, self.fail_next = self.fail_next, None
+            raise error
+        return [
+            (r.partition, pick(1, event_id=f"out-{r.event.event_id}"))
+            for r in batch.records
+            if int(r.event.event_id) % 3 == 0
+        ]
+
+    def on_time(self, db, partitions):
+        return []
+
+    def committed(self):
+        self.seen.append("committed")
+
+    def forget(self):
+        self.seen.append("forgot")
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = open_log(f"sqlite:///{tmp_path}/log.sqlite")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/state.sqlite", wait_s=5)
+    yield database
+    database.close()
+
+
+def member(log, database, work=None, **kwargs):
+    return GroupMember(log, database, work or Writing(), group="g", topics=["walkout.visits"], **kwargs)
+
+
+def written(database):
+    with database.transaction() as db:
+        return sorted(int(i) for i in db.execute(text("SELECT event_id FROM awaited")).scalars())
+
+
+def published(log):
+    return [r.event.event_id for r in log.read("look", ["walkout.shelf-events"]).poll(0).records]
+
+
+def test_each_claim_raises_the_epoch_and_the_older_one_is_fenced(database):
+    with database.transaction() as db:
+        first = claim(db, "g", PLACES, "a")
+        advance(db, "g", {PLACES[0]: 7})
+    with database.transaction() as db:
+        second = claim(db, "g", PLACES[:1], "b")
+    assert first == {place: (None, 1) for place in PLACES} and second == {PLACES[0]: (7, 2)}
+    with database.transaction() as db:
+        assert hold(db, "g", {PLACES[0]: 2}) == {PLACES[0]: 7}
+        with pytest.raises(FencedError, match=r"walkout.visits/0 now belongs to b \(epoch 2, not 1\)"):
+            hold(db, "g", {PLACES[0]: 1, PLACES[1]: 1})
+    with database.transaction() as db:
+        assert claim(db, "other", PLACES, "c") == {place: (None, 1) for place in PLACES}  # groups do not meet
+
+
+def test_a_second_process_on_one_state_takes_over_and_the_first_must_not_write(log, database):
+    log.append([bound(i) for i in range(5)])
+    first = member(log, database)
+    assert first.step(0, max_records=2) == 2
+    second = member(log, database)
+    assert second.step(0, max_records=2) == 2
+    with pytest.raises(FencedError):
+        first.step(0)
+    while second.step(0):
+        pass
+    assert written(database) == list(range(5))
+
+
+def test_work_that_fails_is_rolled_back_and_done_again_by_the_next_life(log, database):
+    log.append([bound(i) for i in range(4)])
+    work = Writing()
+    work.fail_next = ZeroDivisionError()
+    first = member(log, database, work)
+    with pytest.raises(ZeroDivisionError):
+        first.step(0)
+    assert written(database) == [] and work.seen[-1] == "forgot"
+    again = member(log, database)
+    again.step(0)
+    assert written(database) == [0, 1, 2, 3]
+
+
+def test_a_commit_that_was_cut_off_but_got_through_is_not_repeated(log, database, monkeypatch):
+    """The answer to COMMIT is lost: the batch is tried again and finds itself done, its events still to publish."""
+    log.append([bound(i) for i in range(4)])
+    reading = member(log, database)
+    real, lost = database.transaction, []
+
+    def losing():
+        context = real()
+
+        class Losing:
+            def __enter__(self):
+                return context.__enter__()
+
+            def __exit__(self, *error):
+                result = context.__exit__(*error)
+                if error == (None, None, None) and reading.assigned and not lost:
+                    lost.append(True)
+                    raise StateUnreachableError("the connection was lost while committing")
+                return result
+
+        return Losing()
+
+    monkeypatch.setattr(database, "transaction", losing)
+    reading.step(0)
+    monkeypatch.undo()
+    assert lost and written(database) == [0, 1, 2, 3]
+    assert published(log) == ["out-0", "out-3"]
+
+
+def test_what_was_not_published_leaves_in_the_next_life(log, database, monkeypatch):
+    log.append([bound(i) for i in range(4)])
+    first = member(log, database)
+    monkeypatch.setattr(log, "append", lambda events: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        first.step(0, max_records=4)
+    monkeypatch.undo()
+    second = member(log, database)
+    second.step(0, max_records=1)
+    assert published(log) == ["out-0", "out-3"]
+    second.close()
+    with database.transaction() as db:
+        assert db.execute(text("SELECT count(*) FROM outbox")).scalar() == 0
