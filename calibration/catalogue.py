@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
+from babel.numbers import list_currencies
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from calibration.layout import StoreLayout, parse_model
@@ -57,6 +58,13 @@ class Catalogue(_Model):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     tax_classes: dict[str, int] = Field(description="tax class -> rate in permille, e.g. standard: 200")
     products: tuple[Product, ...] = Field(min_length=1)
+
+    @field_validator("currency")
+    @classmethod
+    def _iso_4217(cls, code: str) -> str:
+        if code not in list_currencies():
+            raise ValueError(f"currency {code!r} is not an ISO 4217 code, e.g. EUR")
+        return code
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -82,7 +82,7 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
         aggregator = Aggregator(
             log,
             f"sqlite:///{folder.path / STATE_FILE}",
-            shop.catalogue,
+            shop.prices,
             settings.billing,
             group=f"walkout-cart-{shop.layout.store_id}{tail}",
             stores=[shop.layout.store_id],

@@ -17,6 +17,7 @@ from calibration.layout import StoreLayout, load_layout
 from pipeline.capture.recording import MANIFEST, Recording
 from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture, capture_recording, capture_store
+from pipeline.cart.price_book import PriceBook
 from pipeline.errors import RecordingError, WeightsError
 from pipeline.gate.taps import GateFile, RecordedTaps, Taps
 from pipeline.messages import SCHEMA_VERSION, CameraTracks, FloorTrack, FrameSet, ShelfEvent
@@ -52,6 +53,7 @@ class Shop:
     catalogue: Catalogue
     planogram: Planogram
     settings: StoreSettings
+    prices: PriceBook
 
     @classmethod
     def open(cls, folder: Path | str) -> Shop:
@@ -68,7 +70,8 @@ class Shop:
         else:
             raise RecordingError(f"{folder}: neither a recording ({MANIFEST}) nor a store (layout.yaml) is there")
         require_sound(layout, str(folder / "layout.yaml"))
-        return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder))
+        prices = PriceBook.load(folder, catalogue)
+        return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder), prices)
 
     def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
         if self.recording is not None:

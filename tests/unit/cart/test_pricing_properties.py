@@ -100,17 +100,17 @@ def test_nobody_pays_for_more_than_was_taken(events):
     assert sum(line.quantity for line in receipt.lines if line.status == "billed") <= most
 
 
-@given(st.integers(0, 10**9), st.integers(0, 1000))
-def test_net_is_rounded_half_up_to_the_nearest_minor_unit(gross, rate):
-    net = net_of(gross, rate)
-    # |net * (1000 + rate) - gross * 1000| is at most half a minor unit, in units of 1 / (1000 + rate).
-    error = 2 * (net * (1000 + rate) - gross * 1000)
-    assert -(1000 + rate) < error <= 1000 + rate
+@given(st.integers(0, 10**9), st.integers(0, 1_000_000))
+def test_net_is_rounded_half_up_to_the_nearest_minor_unit(gross, rate_ppm):
+    net, whole = net_of(gross, rate_ppm), 1_000_000 + rate_ppm
+    # |net * whole - gross * 1e6| is at most half a minor unit, in units of 1 / whole.
+    error = 2 * (net * whole - gross * 1_000_000)
+    assert -whole < error <= whole
 
 
 def test_net_of_known_amounts():
-    assert net_of(120, 200) == 100
-    assert net_of(149, 200) == 124  # 124.17
-    assert net_of(101, 55) == 96  # 95.73
-    assert net_of(3, 1000) == 2  # 1.5 goes up
-    assert net_of(0, 200) == 0
+    assert net_of(120, 200_000) == 100
+    assert net_of(149, 200_000) == 124  # 124.17
+    assert net_of(101, 55_000) == 96  # 95.73
+    assert net_of(3, 1_000_000) == 2  # 1.5 goes up
+    assert net_of(0, 200_000) == 0
