@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from pipeline.payment.books import Books
+from pipeline.payment.port import Notice
 from pipeline.payment.settings import PaymentSettings
-from pipeline.payment.tables import methods, operations, payments
+from pipeline.payment.tables import methods, notices, operations, payments
 from pipeline.state import Database
 
 _SHOWN = (
@@ -77,6 +78,29 @@ def ask_again(
     if receipt_id is not None:
         query = query.where(payments.c.receipt_id == receipt_id)
     return database.run(lambda db: [(v, books.retry(db, v)) for v in db.execute(query).scalars().all()])
+
+
+def take_notice(database: Database, provider: str, notice: Notice, now_ns: int | None = None) -> bool:
+    """A webhook came: the call that it is about, if nobody has answered it yet, is asked about at once. False: it came
+    before. It changes nothing by itself, so coming twice, late or before the answer does no harm."""
+    now = time.time_ns() if now_ns is None else now_ns
+    about = [operations.c.key == notice.key] if notice.key else []
+    about += [operations.c.about == notice.reference] if notice.reference else []
+
+    def write(db) -> bool:
+        here = (notices.c.provider == provider) & (notices.c.notice_id == notice.notice_id)
+        if db.execute(select(notices.c.kind).where(here)).first():
+            return False
+        db.execute(insert(notices).values(provider=provider, notice_id=notice.notice_id, kind=notice.kind, at_ns=now))
+        if about:
+            asked = select(operations.c.visit_id).where(
+                or_(*about), operations.c.state == "intended", operations.c.calls > 0
+            )
+            sooner = payments.c.visit_id.in_(asked) & (payments.c.next_at_ns > now)
+            db.execute(update(payments).where(sooner).values(next_at_ns=now))
+        return True
+
+    return database.run(write)
 
 
 def set_method(database: Database, shopper_id: str, customer: str | None, method: str | None) -> None:

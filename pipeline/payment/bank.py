@@ -13,7 +13,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,11 @@ class Bank:
     def look_up(self, call: Call) -> Outcome | None:
         return self.answer_to(call.key)
 
-    def notice(self, headers: dict[str, str], body: bytes) -> Notice | None:
-        notice_id = verify(self.secret, headers, body, self._clock())
+    def notice(self, headers: Mapping[str, str], body: bytes) -> Notice | None:
+        return self.read_notice(verify(self.secret, headers, body, self._clock()), body)
+
+    @staticmethod
+    def read_notice(notice_id: str, body: bytes) -> Notice:
         content = json.loads(body)
         return Notice(notice_id, content["type"], content["key"], content["reference"])
 

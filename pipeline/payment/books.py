@@ -25,6 +25,8 @@ from pipeline.state.member import Outgoing
 
 IN_FLIGHT_S = 30.0
 """For how long a call that one desk has begun is left alone by the others."""
+UNBOUND = -1
+"""Partition of a payment that a gate has begun, until the visit's opening has been read from the log."""
 S = 1_000_000_000
 _OPERATION = [operations.c[name] for name in Operation.__dataclass_fields__]
 
@@ -49,14 +51,22 @@ class Books:
 
     def open_visit(
         self, db: Connection, visit_id: str, store_id: str, partition: int, shopper_id: str | None,
-        hold: Money | None = None,
+        hold: Money | None = None, billed: bool = False,
     ) -> bool:  # fmt: skip
-        """Begin a visit's payment, with the hold that the settings (or the gate: `hold`) want; False: it is known."""
-        if db.execute(select(payments.c.visit_id).where(payments.c.visit_id == visit_id)).first():
+        """Begin a visit's payment with the hold that the settings (or the gate: `hold`) want, or with its bill.
+
+        False: it is known already, or there is nothing to begin with.
+        """
+        row = _locked(db, visit_id)
+        if row is not None:
+            if row.partition != partition != UNBOUND:  # the gate had it written down before it was in the log
+                _set(db, visit_id, partition=partition)
             return False
         if hold is None and self.settings.hold_minor and self.settings.currency:
             hold = Money(self.settings.hold_minor, self.settings.currency)
         wanted = hold is not None and shopper_id is not None and hold.amount_minor > 0
+        if not wanted and not billed:
+            return False
         db.execute(
             insert(payments).values(
                 visit_id=visit_id, store_id=store_id, partition=partition, shopper_id=shopper_id, version=0,
@@ -80,7 +90,9 @@ class Books:
                 shopper_id=receipt.shopper_id,
             )
         )  # fmt: skip
-        self.open_visit(db, receipt.visit_id, receipt.store_id, partition, receipt.shopper_id)
+        # An opening that has not been read yet may want a hold; the bill makes it, so that the order does not matter.
+        hold = None if receipt.total_minor else Money(0, receipt.currency)
+        self.open_visit(db, receipt.visit_id, receipt.store_id, partition, receipt.shopper_id, hold, billed=True)
         row = _locked(db, receipt.visit_id)
         if row.state != "working":
             _set(db, receipt.visit_id, state="working", next_at_ns=self.clock())
@@ -109,10 +121,12 @@ class Books:
 
     def due(self, db: Connection, partitions: Collection[int], limit: int) -> list[str]:
         """Visits of these partitions that the desk must look at now."""
-        now = (payments.c.next_at_ns <= self.clock()) & payments.c.partition.in_(partitions)
-        query = select(payments.c.visit_id, payments.c.state).where(now)
+        now = (payments.c.next_at_ns <= self.clock()) & payments.c.partition.in_({UNBOUND, *partitions})
+        query = select(payments.c.visit_id, payments.c.state, payments.c.partition).where(now)
         rows = db.execute(query.order_by(payments.c.next_at_ns, payments.c.visit_id).limit(limit)).all()
-        for visit_id, state in rows:
+        for visit_id, state, partition in rows:
+            if partition == UNBOUND:  # the gate let nobody in after all, or its events are late: anybody's
+                _set(db, visit_id, partition=min(partitions))
             if state == "held":
                 _set(db, visit_id, ended=True, reason="no receipt came in time")
         return [row.visit_id for row in rows]

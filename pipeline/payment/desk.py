@@ -184,8 +184,9 @@ class _Intake:
 
     def _opened(self, db: Connection, event: VisitOpened, partition: int) -> None:
         settings = self._books.settings
-        if settings.hold_minor:
-            self._books.open_visit(db, event.visit_id, event.store_id, partition, event.shopper_id)
+        if getattr(event, "role", "shopper") != "shopper":
+            return
+        self._books.open_visit(db, event.visit_id, event.store_id, partition, event.shopper_id)
         if settings.collect_at_entry:
             self._books.retry_shopper(db, event.shopper_id)
 

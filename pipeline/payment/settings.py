@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -33,3 +35,11 @@ class PaymentSettings(BaseModel):
         if not 0 < self.ask_again_s[0] <= self.ask_again_s[1] or any(s < 0 for s in self.retry_after_s):
             raise ValueError("ask_again_s must be two rising numbers of seconds, retry_after_s not negative")
         return self
+
+
+def load_payment_settings(path: Path | None) -> PaymentSettings:
+    """Settings from a YAML file, or the defaults; `PaymentError` names the file and the field."""
+    from calibration.layout import parse_model
+    from pipeline.errors import PaymentError
+
+    return PaymentSettings() if path is None else parse_model(PaymentSettings, path, PaymentError)
