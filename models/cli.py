@@ -24,6 +24,12 @@ class Task(StrEnum):
     detect = "detect"
 
 
+class Trained(StrEnum):
+    pose = "pose"
+    detect = "detect"
+    keypoints = "keypoints"
+
+
 class Kind(StrEnum):
     people = "people"
     products = "products"
@@ -93,8 +99,10 @@ def dataset(
 
 @app.command()
 def train(
-    task: TaskOption,
-    data: Annotated[Path, typer.Option(help="data.yaml of a data set.")],
+    task: Annotated[
+        Trained, typer.Option(help="pose, detect, or keypoints: the closer look at people a pose network has found.")
+    ],
+    data: Annotated[list[Path], typer.Option(help="data.yaml of a data set; for keypoints any number of pose sets.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the training run.")],
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     start_from: Annotated[Path | None, typer.Option(help="Weights whose matching layers are taken over.")] = None,
@@ -103,36 +111,35 @@ def train(
     piece: Annotated[
         int | None, typer.Option(help="pose: train on square pieces of this side around people, 0 on whole pictures.")
     ] = 256,
-    batch: Annotated[int, typer.Option(min=1)] = 16,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 0.002,
+    batch: Annotated[int | None, typer.Option(min=1, help="Default: 16, keypoints 64.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Default: 0.002, keypoints 0.003.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: all but one.")] = None,
     seed: int = 0,
 ) -> None:
     """Train a network from scratch, on a GPU if there is one; on a CPU in bfloat16."""
-    from models.train import train as train_network
-
+    if task is not Trained.keypoints and len(data) > 1:
+        raise WalkoutError(f"--task {task.value} takes one --data; a data.yaml can name several folders")
+    common = {"start_from": start_from, "threads": threads, "seed": seed}
+    common |= {k: v for k, v in (("batch", batch), ("learning_rate", learning_rate)) if v is not None}
     with _progress() as progress:
         bar = progress.add_task("epochs", total=epochs)
 
         def report(epoch: int, total: int, figures: dict[str, float]) -> None:
-            shown = ", ".join(f"{k.split('/')[-1]} {v:.3f}" for k, v in figures.items() if "mAP50(" in k)
+            wanted = {k.split("/")[-1]: v for k, v in figures.items() if "mAP50(" in k or "wrist" in k}
+            shown = ", ".join(f"{k} {v:.3f}" for k, v in wanted.items())
             progress.update(bar, completed=epoch, total=total, description=f"epochs {shown}")
 
-        best = train_network(
-            task.value,
-            data,
-            out,
-            epochs,
-            imgsz=imgsz,
-            piece=piece or None,
-            batch=batch,
-            learning_rate=learning_rate,
-            start_from=start_from,
-            resume=resume,
-            threads=threads,
-            seed=seed,
-            progress=report,
-        )
+        if task is Trained.keypoints:
+            from models.keypoints.train import train_keypoints
+
+            best = train_keypoints(data, out, epochs, progress=report, **common)
+        else:
+            from models.train import train as train_network
+
+            best = train_network(
+                task.value, data[0], out, epochs, imgsz=imgsz, piece=piece or None, resume=resume, progress=report,
+                **common,
+            )  # fmt: skip
     Console().print(str(best), soft_wrap=True)
 
 
@@ -149,6 +156,9 @@ def evaluate(
         list[Path] | None, typer.Option(help="Recordings with truth: share of people at least half visible found.")
     ] = None,
     imgsz: Annotated[int | None, typer.Option(help="Longer side of the input.")] = None,
+    keypoint_weights: Annotated[
+        str | None, typer.Option(help="Measure wrists after a second look with these, e.g. walkout-keypoints.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """How good weights are: against labels, against another network on videos, or on recordings."""
@@ -159,7 +169,12 @@ def evaluate(
     if data:
         figures |= evaluation.against_labels(weights, task.value, data, imgsz)
         if task is Task.pose:
-            figures |= evaluation.wrist_errors(PoseNetwork(weights), data).as_dict()
+            refiner = None
+            if keypoint_weights:
+                from models.keypoints.refiner import KeypointRefiner
+
+                refiner = KeypointRefiner(keypoint_weights)
+            figures |= evaluation.wrist_errors(PoseNetwork(weights), data, refiner=refiner).as_dict()
     if against:
         if not video:
             raise WalkoutError("--against compares on videos: give at least one --video")
@@ -186,7 +201,7 @@ def evaluate(
 @app.command()
 def export(
     weights: Annotated[str, typer.Argument(help="Path of .pt weights, or a shipped name.")],
-    task: TaskOption,
+    task: Annotated[Trained, typer.Option(help="What the weights are for.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the export.")],
     format: Annotated[
         Format, typer.Option(help="TensorRT engines are built on the GPU they run on.")
@@ -195,6 +210,13 @@ def export(
     data: Annotated[Path | None, typer.Option(help="data.yaml for --int8.")] = None,
 ) -> None:
     """Write weights in a form that runs fast: OpenVINO for CPUs, TensorRT for GPUs, ONNX for anything."""
+    if task is Trained.keypoints:
+        from models.keypoints.refiner import export_keypoints
+
+        if format is not Format.openvino or int8:
+            raise WalkoutError("key point weights are exported to OpenVINO in half precision; a GPU takes the .pt")
+        Console().print(str(export_keypoints(Path(weights), out)), soft_wrap=True)
+        return
     from models.export import export as export_weights
 
     Console().print(str(export_weights(weights, task.value, out, format.value, int8=int8, data=data)), soft_wrap=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,7 +15,10 @@ import yaml
 from models.backend import PoseNetwork
 from models.registry import INPUT_HW, Task, load_model
 from pipeline.errors import CaptureError, WeightsError
-from pipeline.messages import LEFT_WRIST, RIGHT_WRIST, Detections
+from pipeline.messages import LEFT_WRIST, RIGHT_WRIST, Detections, Frame
+
+if TYPE_CHECKING:
+    from models.keypoints.refiner import KeypointRefiner
 
 
 def against_labels(
@@ -61,7 +65,13 @@ class WristErrors:
         }
 
 
-def wrist_errors(network: PoseNetwork, data: Path, split: str = "val", min_score: float = 0.25) -> WristErrors:
+def wrist_errors(
+    network: PoseNetwork,
+    data: Path,
+    split: str = "val",
+    min_score: float = 0.25,
+    refiner: KeypointRefiner | None = None,
+) -> WristErrors:
     """Wrists as the pipeline would get them, against the visible ones of a labelled data set."""
     description = yaml.safe_load(Path(data).read_text(encoding="utf-8"))
     folder = Path(description["path"])
@@ -74,6 +84,8 @@ def wrist_errors(network: PoseNetwork, data: Path, split: str = "val", min_score
         labels = np.array(rows, float).reshape(-1, 5 + 51)
         size = np.array(image.shape[1::-1])
         (detections,) = network.infer([image])
+        if refiner is not None:
+            (detections,) = refiner.refine([(Frame("any", 1, image), detections)])
         detections = detections[detections.score >= min_score]
         centre, extent = labels[:, 1:3] * size, labels[:, 3:5] * size
         boxes = np.concatenate([centre - extent / 2, centre + extent / 2], 1)

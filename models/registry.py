@@ -60,7 +60,7 @@ def resolve(name_or_path: str | Path, task: Task, prefer: str = "auto") -> Weigh
         if not found:
             raise WeightsError(f"weights {name} are not in {WEIGHTS_DIR}; train them or name other weights")
         if prefer == "auto":
-            prefer = "torch" if _has_gpu() else "openvino"
+            prefer = "torch" if has_gpu() else "openvino"
         path = found.get(prefer) or next(iter(found.values()))
     else:
         path = _find(name)
@@ -85,7 +85,7 @@ def _candidates(name: str) -> dict[str, Path]:
     return {kind: path for kind, path in paths.items() if path.exists()}
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.layout import parse_model
 from pipeline.cart.rules import BillingRules
+from pipeline.payment.settings import PaymentSettings
 
 FILE = "settings.yaml"
 
@@ -17,8 +18,10 @@ class StoreSettings(BaseModel):
     """All of it may be left out.
 
     `person_weights`, `product_weights`: a shipped name, a path, or a name that Ultralytics can download;
-    `product_weights: none` where the cameras cannot see products. `log_url`: as `--log`. `billing`: the fields of
-    `pipeline.cart.rules.BillingRules`.
+    `product_weights: none` where the cameras cannot see products. `keypoint_weights`: a shipped name or a path, `none`
+    for the person network's own key points, `auto` for a second look with our own person network and none with others
+    (which were trained for longer, on photographs). `log_url`: as `--log`. `billing`: the fields of
+    `pipeline.cart.rules.BillingRules`. `payment`: those of `pipeline.payment.settings.PaymentSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,8 +29,10 @@ class StoreSettings(BaseModel):
     schema_version: int = 1
     person_weights: str = "walkout-person"
     product_weights: str = "walkout-product"
+    keypoint_weights: str = "auto"
     log_url: str | None = None
     billing: BillingRules = Field(default_factory=BillingRules)
+    payment: PaymentSettings = Field(default_factory=PaymentSettings)
 
 
 def load_settings(folder: Path) -> StoreSettings:

@@ -94,11 +94,16 @@ class Stages:
 def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
     """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit."""
     from models.backend import PoseNetwork, ProductNetwork
+    from models.keypoints.refiner import KeypointRefiner
     from pipeline.perception.perceive import Perception
     from pipeline.shelf.stage import ShelfStage as Shelf
 
     people = PoseNetwork(settings.person_weights)
-    described = {"person": _describe(settings.person_weights, people.weights.path), "product": None}
+    described = {"person": _describe(settings.person_weights, people.weights.path), "keypoints": None, "product": None}
+    refiner = None
+    if (keypoints := _keypoint_weights(settings)) != NO_WEIGHTS:
+        refiner = KeypointRefiner(keypoints)
+        described["keypoints"] = _describe(keypoints, refiner.path)
     products = None
     if settings.product_weights != NO_WEIGHTS:
         products = ProductNetwork(settings.product_weights)
@@ -110,7 +115,7 @@ def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
                 f"{len(shop.catalogue.gtins)} products (e.g. {unknown[0] if unknown else 'another order'}); train for "
                 f"this catalogue, or run with product weights '{NO_WEIGHTS}'"
             )
-    perception = Perception(shop.layout, people)
+    perception = Perception(shop.layout, people, refiner=refiner)
     shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products)
     return Stages(perception, shelf, described)
 
@@ -124,6 +129,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _keypoint_weights(settings: StoreSettings) -> str:
+    if settings.keypoint_weights != "auto":
+        return settings.keypoint_weights
+    return "walkout-keypoints" if settings.person_weights == "walkout-person" else NO_WEIGHTS
 
 
 def _describe(name: str, path: Path) -> dict[str, str]:

@@ -21,6 +21,12 @@ class Network(Protocol):
     def infer(self, images: Sequence[np.ndarray]) -> list[Detections]: ...
 
 
+class Refiner(Protocol):
+    """What `models.keypoints.refiner.KeypointRefiner` offers."""
+
+    def refine(self, found: Sequence[tuple[Frame, Detections]]) -> list[Detections]: ...
+
+
 @dataclass(frozen=True)
 class GateSettings:
     """When a camera's picture is worth the network's time."""
@@ -83,10 +89,20 @@ def _cells(frame: Frame, cell_px: int) -> np.ndarray:
 
 
 class PersonDetector:
-    """All cameras' people of one window through one network, in pixels of the native pictures."""
+    """All cameras' people of one window through one network, in pixels of the native pictures.
 
-    def __init__(self, network: Network, gate: GateSettings | None = None, gated: bool = True) -> None:
+    `refiner`: a second, closer look at each of them for their key points.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        gate: GateSettings | None = None,
+        gated: bool = True,
+        refiner: Refiner | None = None,
+    ) -> None:
         self._network = network
+        self._refiner = refiner
         self._settings = gate or GateSettings()
         self._gated = gated
         self._gates: dict[str, MotionGate] = {}
@@ -96,12 +112,16 @@ class PersonDetector:
         frames = [
             frame for _, frame in sorted(frame_set.frames.items()) if not self._gated or self._gate(frame).wants(frame)
         ]
-        people = {}
         results = self._network.infer([frame.small for frame in frames]) if frames else []
-        for frame, found in zip(frames, results, strict=True):
-            people[frame.camera_id] = found = _scaled(found, frame.size_px[0] / frame.small.shape[1])
+        people = [
+            _scaled(found, frame.size_px[0] / frame.small.shape[1])
+            for frame, found in zip(frames, results, strict=True)
+        ]
+        if self._refiner is not None:
+            people = self._refiner.refine(list(zip(frames, people, strict=True)))
+        for frame, found in zip(frames, people, strict=True):
             self._gate(frame).saw(frame, found)
-        return people
+        return {frame.camera_id: found for frame, found in zip(frames, people, strict=True)}
 
     def reset(self) -> None:
         self._gates.clear()

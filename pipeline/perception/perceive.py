@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
 from pipeline.perception.camera_tracker import CameraTracker
-from pipeline.perception.detector import Network, PersonDetector
+from pipeline.perception.detector import Network, PersonDetector, Refiner
 from pipeline.perception.floor_tracker import FloorSettings, FloorTracker
 
 
@@ -25,7 +25,7 @@ class Perception:
     """Detector, a tracker for each camera, and the floor tracker; `update` once a window, in order.
 
     `network`: a `models.backend.PoseNetwork`, or anything with its `infer`. `gated` false looks at every picture of
-    every camera.
+    every camera. `refiner`: a closer look at each person's key points, e.g. `models.keypoints.refiner.KeypointRefiner`.
     """
 
     def __init__(
@@ -34,8 +34,9 @@ class Perception:
         network: Network,
         floor: FloorSettings | None = None,
         gated: bool = True,
+        refiner: Refiner | None = None,
     ) -> None:
-        self._detector = PersonDetector(network, gated=gated)
+        self._detector = PersonDetector(network, gated=gated, refiner=refiner)
         self._cameras = {spec.id: CameraTracker(spec.fps) for spec in layout.cameras}
         self._floor = FloorTracker(layout, floor)
 
