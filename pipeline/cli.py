@@ -15,6 +15,7 @@ from rich.table import Table
 from models.cli import app as models_app
 from pipeline.cart.cli import app as cart_app
 from pipeline.errors import LayoutError, WalkoutError
+from pipeline.payment.cli import app as pay_app
 from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
 from sim.cli import app as sim_app
@@ -33,6 +34,7 @@ app.add_typer(layout_app, name="layout")
 app.add_typer(sim_app, name="sim")
 app.add_typer(models_app, name="models")
 app.add_typer(cart_app, name="cart")
+app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.command()(demo)
 app.command()(track)

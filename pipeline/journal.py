@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Where a run writes its events and gets its receipts from: the event log, and an aggregator that reads it."""
+"""Where a run writes its events and gets its receipts from: the event log, and an aggregator that reads it. Beside it
+the payment desk, which reads the receipts."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from pipeline.cart.aggregator import TOPICS, Aggregator
 from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
+from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
 from pipeline.shop import Shop
@@ -24,12 +26,15 @@ _CATCH_UP_S = 120.0
 
 @dataclass
 class Journal:
-    """The event log and the aggregator on it. `live`: the state may hold receipts of earlier days, and they count."""
+    """The event log, the aggregator and the payment desk on it. `live`: the state may hold receipts of earlier days,
+    and they count. `payments`: None where the settings want none.
+    """
 
     log: EventLog
     aggregator: Aggregator
     folder: RunFolder
     live: bool
+    payments: EmbeddedPayments | None = None
     closings: list[VisitClosed] = field(default_factory=list)
     _written: int = -1
     _stepped_s: float = 0.0
@@ -46,6 +51,8 @@ class Journal:
             read = 0
             while new := self.aggregator.step(timeout_s=0):
                 read += new
+            if self.payments:
+                self.payments.step()
             if read and self.closings:
                 self.write()
 
@@ -53,6 +60,9 @@ class Journal:
         """Every closing of this run becomes a receipt before this returns."""
         if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
             raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
+        if self.payments:
+            self.payments.finish(_CATCH_UP_S)
+        self._written = -1
         self.write()
 
     def receipts(self) -> list[ReceiptIssued]:
@@ -61,10 +71,12 @@ class Journal:
         return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
 
     def write(self) -> None:
-        """receipts.json, when there are new ones."""
+        """receipts.json and payments.json, when there are new receipts."""
         receipts = self.receipts()
         if len(receipts) != self._written:
             self.folder.write_receipts(receipts)
+            if self.payments:
+                self.folder.write_payments(self.payments.payments([r.visit_id for r in receipts]))
             self._written = len(receipts)
 
 
@@ -72,7 +84,7 @@ class Journal:
 def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator[Journal]:
     live = shop.recording is None
     if not live:  # a recording is run from scratch
-        for name in (STATE_FILE, LOG_FILE):
+        for name in (STATE_FILE, LOG_FILE, BANK_FILE):
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
     log = open_log(settings.log_url or f"sqlite:///{folder.path / LOG_FILE}")
@@ -88,12 +100,20 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
             stores=[shop.layout.store_id],
             start=None if live else log.ends(TOPICS),
         )
+        payments = None
         try:
-            journal = Journal(log, aggregator, folder, live)
+            if settings.payment.provider != "none":
+                payments = EmbeddedPayments(
+                    log, f"sqlite:///{folder.path / STATE_FILE}", folder.path, shop.layout.store_id, settings.payment,
+                    live=live, tail=tail,
+                )  # fmt: skip
+            journal = Journal(log, aggregator, folder, live, payments)
             if live:
                 journal.write()  # receipts of earlier days are there from the start
             yield journal
         finally:
+            if payments:
+                payments.close()
             aggregator.close()
     finally:
         log.close()

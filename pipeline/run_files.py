@@ -20,9 +20,10 @@ import numpy as np
 from pipeline.errors import OutputError
 from pipeline.messages import CameraTracks, Event, FloorTrack, ReceiptIssued
 
+PAYMENTS = "payments.json"
 RECEIPTS, EVENTS, TRACKS, SUMMARY = "receipts.json", "events.jsonl", "tracks.csv", "run.json"
 DETECTIONS, MOSAIC, FLOOR_PLAN = "detections.npz", "mosaic.mp4", "floorplan.png"
-ALL = (RECEIPTS, EVENTS, TRACKS, SUMMARY, DETECTIONS, MOSAIC, FLOOR_PLAN)
+ALL = (RECEIPTS, PAYMENTS, EVENTS, TRACKS, SUMMARY, DETECTIONS, MOSAIC, FLOOR_PLAN)
 
 _HINTS = {
     errno.ENOSPC: "free some space, or choose another folder",
@@ -137,6 +138,9 @@ class RunFolder:
         """In the order in which people left."""
         ordered = sorted(receipts, key=lambda r: (r.left_at_ns, r.receipt_id, r.version))
         write_json(self.path / RECEIPTS, {"receipts": [r.model_dump(mode="json") for r in ordered]})
+
+    def write_payments(self, payments: Sequence[Mapping[str, Any]]) -> None:
+        write_json(self.path / PAYMENTS, {"payments": list(payments)})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         for lines in self._lines.values():

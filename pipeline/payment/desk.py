@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import structlog
 from sqlalchemy import Connection
 
 from pipeline.errors import FencedError, PaymentError
 from pipeline.eventlog import Batch, EventLog, Positions
 from pipeline.messages import Event, ReceiptIssued, VisitOpened
+from pipeline.observe.logs import get_logger
 from pipeline.payment.books import Books, Due
 from pipeline.payment.port import Outcome, PaymentProvider, Unknown, make
 from pipeline.payment.settings import PaymentSettings
@@ -26,7 +26,7 @@ from pipeline.state.member import GroupMember, Outgoing
 
 GROUP = "walkout-payment"
 TOPICS = ("walkout.visits", "walkout.receipts")
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class PaymentDesk:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class PaymentSettings(BaseModel):
     """`payment` in a store's settings; all of it may be left out.
 
+    `provider`: as `pipeline.payment.providers.open_provider` takes it, or `none` for a shop that is not paid here.
     `hold_minor`, `currency`: what the desk holds when a visit opens; 0 for nothing. Where the gate itself asks for the
     hold before it opens, leave it at 0. `retry_after_s`: pauses after a decline; when they are used up, what is owed
     becomes an open balance. `ask_again_s`: first and longest pause before an unanswered call is repeated.

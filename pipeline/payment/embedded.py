@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Payments in the one process of a shop: the desk beside the aggregator, on the same log and state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import EventLogError
+from pipeline.eventlog import EventLog
+from pipeline.payment.accounts import list_payments
+from pipeline.payment.desk import GROUP, TOPICS, PaymentDesk
+from pipeline.payment.providers import open_provider
+from pipeline.payment.settings import PaymentSettings
+from pipeline.state import Database
+
+BANK_FILE = "bank.sqlite"
+
+
+class EmbeddedPayments:
+    """A desk of one store in `folder`.
+
+    A recording (`live` false) is always paid with the test provider, whatever the settings say: what happened in the
+    past is not charged again.
+    """
+
+    def __init__(
+        self, log: EventLog, state_url: str, folder: Path, store_id: str, settings: PaymentSettings, *,
+        live: bool, tail: str = "",
+    ) -> None:  # fmt: skip
+        self._log = log
+        self._provider = open_provider(settings.provider if live else "test", folder / BANK_FILE)
+        self._database = Database(state_url)
+        self._desk = PaymentDesk(
+            log, self._database, self._provider, settings, group=f"{GROUP}-{store_id}{tail}", stores=[store_id],
+            start=None if live else log.ends(TOPICS),
+        )  # fmt: skip
+
+    def step(self) -> None:
+        """Take what has been written to the log since, without waiting."""
+        while self._desk.step(timeout_s=0):
+            pass
+
+    def finish(self, timeout_s: float) -> None:
+        """Everything in the log has been taken before this returns; a declined payment may still wait for its retry."""
+        if not self._desk.catch_up(self._log.ends(TOPICS), timeout_s):
+            raise EventLogError(f"the event log did not give back within {timeout_s:g} s the receipts written to it")
+
+    def payments(self, visit_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """As `list_payments`; of these visits only."""
+        found = list_payments(self._database)
+        return found if visit_ids is None else [p for p in found if p["visit_id"] in set(visit_ids)]
+
+    def close(self) -> None:
+        self._desk.close()
+        self._database.close()
+        self._provider.close()
