@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import yaml
 
+from calibration.boxes import box_iou
 from models.backend import PoseNetwork
 from models.registry import INPUT_HW, Task, load_model
 from pipeline.errors import CaptureError, WeightsError
@@ -171,12 +172,3 @@ def greedy_matches(wanted_xyxy: np.ndarray, given_xyxy: np.ndarray, least_iou: f
         match[w] = g
         overlap[w, :] = overlap[:, g] = -1
     return match
-
-
-def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
-    """float (A, B): intersection over union of boxes (A, 4) and (B, 4)."""
-    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
-    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a_xyxy, b_xyxy))
-    return common / np.maximum(area_a[:, None] + area_b[None] - common, 1e-9)

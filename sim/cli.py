@@ -39,13 +39,21 @@ def record(
     scenario: Scenario,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the recording; made anew.")],
     seed: Seed = 0,
+    detections: Annotated[
+        bool, typer.Option("--detections", help="Noisy boxes and key points instead of video; nothing is drawn.")
+    ] = False,
 ) -> None:
     """Record a scenario on video with all cameras, with gate taps and the truth."""
-    _needs("panda3d", "sim")
-    from sim.record import record as record_scenario
-
     begin = time.perf_counter()
-    manifest = record_scenario(scenario, seed, out)
+    if detections:
+        from sim.sightings.recording import record_detections
+
+        manifest = record_detections(scenario, seed, out)
+    else:
+        _needs("panda3d", "sim")
+        from sim.record import record as record_scenario
+
+        manifest = record_scenario(scenario, seed, out)
     took = time.perf_counter() - begin
     Console().print(
         f"{out}: {manifest['duration_s']:.1f} s of {len(manifest['cameras'])} cameras in {took:.1f} s "

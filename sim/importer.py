@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import errno
-import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -16,9 +13,10 @@ import av
 import av.error
 
 from calibration.layout import CameraSpec
-from pipeline.errors import OutputError, RecordingError
+from pipeline.errors import RecordingError
 from sim.cameras import TICKS_PER_S
-from sim.record import write_manifest, write_store
+from sim.folders import making_folder
+from sim.record import write_manifest, write_store, write_tap_lines
 from sim.stage import load_store, with_cameras
 from sim.video import VideoWriter
 
@@ -47,43 +45,22 @@ def import_videos(
         RecordingError: a video cannot be read, is empty, or has another size than the layout says; the camera is
             named. OutputError: the folder is there already or cannot be written.
     """
-    out = Path(out_dir)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} is there already: choose another --out or remove it")
     if not videos:
         raise RecordingError("no video was given: name one a camera, as CAMERA=FILE")
     start_ns = start if isinstance(start, int) else _nanoseconds(start)
     shop = load_store(store)
     layout = with_cameras(shop.layout, list(videos))
-    scratch = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        (scratch / "video").mkdir()
+    with making_folder(out_dir) as folder:
+        (folder / "video").mkdir()
         frames, ends_s = {}, []
         for spec in layout.cameras:
-            target = scratch / "video" / f"{spec.id}.mp4"
+            target = folder / "video" / f"{spec.id}.mp4"
             frames[spec.id], end_s = _take_over(spec, Path(videos[spec.id]), target, fps)
             ends_s.append(end_s)
-        write_store(scratch, layout, shop.catalogue, shop.planogram)
-        gate = layout.gates[0].id
-        lines = [
-            {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate, "shopper_id": shopper, "kind": "entry"}
-            for at_s, shopper in sorted(taps)
-        ]
-        (scratch / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        name = recording_id or out.name
-        manifest = write_manifest(scratch, name, layout.store_id, start_ns, round(max(ends_s), 3), frames)
-        if out.exists():
-            out.rmdir()
-        scratch.chmod(0o755)
-        scratch.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out}: the recording cannot be written: {error.strerror or error}") from error
-    finally:
-        if scratch is not None and scratch.exists():
-            shutil.rmtree(scratch, ignore_errors=True)
-    return manifest
+        write_store(folder, layout, shop.catalogue, shop.planogram)
+        write_tap_lines(folder, layout.gates[0].id, start_ns, sorted(taps))
+        name = recording_id or Path(out_dir).name
+        return write_manifest(folder, name, layout.store_id, start_ns, round(max(ends_s), 3), frames)
 
 
 def _nanoseconds(text: str) -> int:

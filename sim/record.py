@@ -11,8 +11,6 @@ import json
 import multiprocessing
 import os
 import queue
-import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from calibration.layout import StoreLayout
 from pipeline.errors import OutputError, WalkoutError
 from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import sensor
+from sim.folders import making_folder
 from sim.occluders import layout_depth_m
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
@@ -60,39 +59,23 @@ def record(
         ScenarioError, LayoutError: the scenario or the store is wrong. OutputError: the folder is there already or
             cannot be written; nothing is left of it then.
     """
-    out = Path(out_dir)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} is there already: choose another --out or remove it")
     wanted = load_scenario(scenario)
     layout = with_cameras(load_store(store or wanted.store).layout, cameras)
-    scratch = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        (scratch / "video").mkdir()
-        (scratch / "truth").mkdir()
+    with making_folder(out_dir) as folder:
+        (folder / "video").mkdir()
+        (folder / "truth").mkdir()
         ids = [spec.id for spec in layout.cameras]
-        job = _Job(wanted, seed, None if store is None else str(store), str(scratch))
+        job = _Job(wanted, seed, None if store is None else str(store), str(folder))
         with _Crew(job, ids, workers or min(os.cpu_count() or 1, 2)) as crew:
             # The workers start up meanwhile.
             stage = Stage(wanted, seed, store, cameras)
-            write_store(scratch, stage.layout, stage.store.catalogue, stage.store.planogram)
-            _write_happenings(stage, scratch, start_ns)
+            write_store(folder, stage.layout, stage.store.catalogue, stage.store.planogram)
+            write_happenings(stage, folder, start_ns)
             total = sum(len(plan.at_s) for plan in stage.schedules())
             name = f"recording {wanted.name} seed {seed}"
             with progress_bar(progress, name, total) as advance:
                 parts = crew.film(stage, advance)
-        manifest = _write_boxes_and_manifest(stage, scratch, parts, start_ns)
-        if out.exists():
-            out.rmdir()
-        scratch.chmod(0o755)
-        scratch.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out}: the recording cannot be written: {error.strerror or error}") from error
-    finally:
-        if scratch is not None and scratch.exists():
-            shutil.rmtree(scratch, ignore_errors=True)
-    return manifest
+        return _write_boxes_and_manifest(stage, folder, parts, start_ns)
 
 
 @dataclass(frozen=True)
@@ -250,16 +233,19 @@ def write_store(folder: Path, layout: StoreLayout, catalogue: Catalogue, planogr
 
 def write_manifest(
     folder: Path, recording_id: str, store_id: str, start_ns: int, duration_s: float, frames: dict[str, int],
-    scenario: str | None = None, seed: int | None = None,
+    scenario: str | None = None, seed: int | None = None, file: str = "video/{}.mp4",
 ) -> dict:  # fmt: skip
-    """Write `manifest.json`, last of all: a folder without one is not a recording. Returns its content."""
+    """Write `manifest.json`, last of all: a folder without one is not a recording. Returns its content.
+
+    `file`: where a camera's pictures are, `{}` stands for its id.
+    """
     manifest = {
         "schema_version": 1,
         "recording_id": recording_id,
         "store_id": store_id,
         "start_ns": start_ns,
         "duration_s": duration_s,
-        "cameras": [{"id": name, "file": f"video/{name}.mp4", "frames": count} for name, count in frames.items()],
+        "cameras": [{"id": name, "file": file.format(name), "frames": count} for name, count in frames.items()],
         "scenario": scenario,
         "seed": seed,
     }
@@ -268,22 +254,25 @@ def write_manifest(
 
 
 def write_taps(folder: Path, stage: Stage, start_ns: int) -> None:
-    """`gate.jsonl`: the passes that were shown, each with how many people it lets in if more than one."""
-    admits = {p[0].person: len(p) for p in parties(stage.play)}
+    """`gate.jsonl` of a play: the passes that were shown, each with how many people it lets in."""
+    party_size = {p[0].person: len(p) for p in parties(stage.play)}
+    shown = sorted((v.tapped_s, v.person) for v in stage.play.visits if v.tapped_s is not None and v.role == "shopper")
+    taps = [(at_s, shopper_id(person), party_size.get(person, 1)) for at_s, person in shown]
+    write_tap_lines(folder, stage.layout.gates[0].id, start_ns, taps)
+
+
+def write_tap_lines(folder: Path, gate_id: str, start_ns: int, taps: Sequence[tuple]) -> None:
+    """`gate.jsonl` of (seconds after the start, shopper id) and, where more than one person comes in, how many."""
     lines = []
-    for at_s, visit in sorted(
-        ((v.tapped_s, v) for v in stage.play.visits if v.tapped_s is not None), key=lambda t: t[0]
-    ):
-        kind = "staff" if visit.role == "staff" else "entry"
-        line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": stage.layout.gates[0].id}
-        line |= {"shopper_id": shopper_id(visit.person), "kind": kind}
-        if admits.get(visit.person, 1) > 1:
-            line["party_size"] = admits[visit.person]
-        lines.append(line)
-    (folder / "gate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    for at_s, shopper, *party_size in taps:
+        line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate_id, "shopper_id": shopper, "kind": "entry"}
+        if party_size and party_size[0] > 1:
+            line["party_size"] = party_size[0]
+        lines.append(json.dumps(line) + "\n")
+    (folder / "gate.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
+def write_happenings(stage: Stage, folder: Path, start_ns: int) -> None:
     """Gate taps and the truth that does not depend on the pictures."""
     write_taps(folder, stage, start_ns)
     write_people(folder / "truth" / "people.csv", stage, start_ns)

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from shapely import contains_xy
 
+from calibration.boxes import box_iou
 from calibration.layout import StoreLayout, load_layout
 from pipeline.errors import RecordingError
 from sim.tracking_score import Positions, TrackingScore, score_tracks
@@ -259,15 +260,6 @@ def _capture_times(video: Path, start_ns: int) -> np.ndarray:
         stream = container.streams.video[0]
         stamps = sorted(p.pts for p in container.demux(stream) if p.pts is not None)
         return np.array([start_ns + round(pts * stream.time_base * 1_000_000_000) for pts in stamps], np.int64)
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (N, 4) and (M, 4), x1 y1 x2 y2: float (N, M)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
-    return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
 
 
 def _read_positions(path: Path, name_column: str) -> Positions:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -41,8 +42,11 @@ class Crowd:
             names = figures[0].__dict__
             self._figures = motion.Figures(**{name: np.array([getattr(f, name) for f in figures]) for name in names})
 
-    def pose(self, states: Sequence[PersonState]) -> list[PosedBody]:
+    def pose(self, states: Sequence[PersonState], only: Mapping[str, np.ndarray] | None = None) -> list[PosedBody]:
         """Surfaces of any number of states, of one instant or of many, in their order.
+
+        Args:
+            only: person -> the vertices that are wanted (K,), where a few do; faces are then meaningless.
 
         Raises:
             KeyError: a state names a person that is not in the crowd.
@@ -76,6 +80,8 @@ class Crowd:
             groups.setdefault((int(who[i]), min(int(state.outfit_phase), 1)), []).append(i)
         for (person, phase), members in groups.items():
             skin = self._clothed(person, phase)
+            if only is not None:
+                skin = skin.part(only[self._specs[person].person_id])
             # Small chunks stay in the processor's cache.
             for start in range(0, len(members), 8):
                 chunk = members[start : start + 8]
@@ -126,6 +132,12 @@ class Skin:
         rest = np.concatenate([dressed.vertices_m, np.ones((len(dressed.vertices_m), 1), np.float32)], 1)
         self._places = _spread(weights, rest)
         self._directions = _spread(weights, dressed.normals)
+
+    def part(self, vertices: np.ndarray) -> Skin:
+        """The skin of some vertices (K,) only; `dressed` stays whole."""
+        out = copy.copy(self)
+        out._places, out._directions = self._places[vertices], self._directions[vertices]
+        return out
 
     def pose(self, transforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vertices and unit normals (N, V, 3) float32 for transforms (N, J, 3, 4), rest to world."""

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.evaluate import against_network, box_iou, greedy_matches
+from calibration.boxes import box_iou
+from models.evaluate import against_network, greedy_matches
 from models.train import HeavyTailKeypointLoss
 from pipeline.errors import CaptureError
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.errors import RecordingError
-from sim.score import Counts, box_iou, score_run
+from sim.score import Counts, score_run
 from sim.tracking_score import score_tracks
 
 S = 1_000_000_000
@@ -54,11 +54,6 @@ def test_nobody_found_is_zero_and_nobody_there_is_one():
 def test_counts_of_nothing_are_right():
     assert (Counts().precision, Counts().recall, Counts().f1) == (1, 1, 1)
     assert Counts(3, 1, 2).f1 == pytest.approx(6 / 9)
-
-
-def test_box_iou():
-    a = np.array([[0, 0, 10, 10.0]])
-    assert box_iou(a, np.array([[0, 0, 10, 10.0], [5, 0, 15, 10], [20, 20, 30, 30]]))[0] == pytest.approx([1, 1 / 3, 0])
 
 
 def write_recording(folder: Path, events: list[dict], visits: list[dict], people: list[tuple]) -> Path:
