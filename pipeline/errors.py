@@ -19,6 +19,7 @@
     ├── PaymentError             a payment provider's settings or address are wrong
     │   ├── PaymentDeclinedError the hold asked for at entry was refused
     │   └── SignatureError       a webhook that its provider did not sign
+    ├── CorrectionError          a receipt cannot be corrected in the way asked for
     ├── ScenarioError            a scenario file is wrong
     └── OutputError              what the command makes cannot be written (disk full, no permission)
 """
@@ -84,6 +85,10 @@ class PaymentDeclinedError(PaymentError):
 
 
 class SignatureError(PaymentError):
+    pass
+
+
+class CorrectionError(WalkoutError):
     pass
 
 

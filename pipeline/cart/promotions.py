@@ -24,6 +24,8 @@ from pipeline.messages import Discount, ReceiptLine
 
 Coupon = tuple[str, str]
 """Coupon id and the promotion that it gives."""
+REFUND = "refund"
+"""Promotion id of a discount that staff gave in a correction; the store's promotions cannot have it."""
 
 
 def discounted(
@@ -32,8 +34,7 @@ def discounted(
     """The lines with their discounts worked out anew, and the ids of the coupons that gave something.
 
     Billed lines only; whether a promotion holds is decided by the moment at which a line's units were taken. A coupon
-    that gives nothing is not spent. Discounts of promotions that the book does not have, such as a refund by staff, are
-    kept as they are.
+    that gives nothing is not spent. Refunds by staff that a line has already stay, after everything else.
     """
     bill = _Bill(lines, book, store_id)
     everybody = [p for p in bill.candidates if not p.coupon]
@@ -82,14 +83,9 @@ class _Bill:
                 continue
             promotions = book.promotions(store_id, line.gtin, line.taken_at_ns)
             allowed_somewhere.update((p.id, p) for p in promotions)
-            kept = [d for d in line.discounts if book.promotion(d.promotion_id) is None]
-            rest = line.quantity * line.unit_price_minor - sum(d.amount_minor for d in kept)
-            self._entries.append(
-                _Entry(
-                    index, line.unit_price_minor, 0 if kept else line.quantity, rest,
-                    frozenset(p.id for p in promotions), kept,
-                )
-            )  # fmt: skip
+            whole = line.quantity * line.unit_price_minor
+            allowed = frozenset(p.id for p in promotions)
+            self._entries.append(_Entry(index, line.unit_price_minor, line.quantity, whole, allowed))
         self.candidates = [p for p in book.all_promotions() if p.id in allowed_somewhere]
 
     def on_units(self, promotion: Promotion, coupon_id: str | None) -> None:
@@ -117,6 +113,10 @@ class _Bill:
     def lines(self) -> tuple[ReceiptLine, ...]:
         for entry in self._entries:
             line = self._lines[entry.index]
+            for refund in (d for d in line.discounts if d.promotion_id == REFUND):
+                if amount := min(refund.amount_minor, entry.rest_minor):
+                    entry.rest_minor -= amount
+                    entry.discounts.append(refund.model_copy(update={"amount_minor": amount}))
             self._lines[entry.index] = line.model_copy(
                 update={"discounts": tuple(entry.discounts), "total_minor": entry.rest_minor}
             )
