@@ -19,23 +19,27 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class GateTap:
-    """A pass shown at a gate. `party_size`: how many people it lets in. A `join` puts a visit onto the shopper's bill
-    that is open already: that of the shopper `joins`, or, when that is None, of who came in last without a pass."""
+    """Something shown at a gate.
+
+    `entry`: a pass; `admits`: how many people it lets in. `staff`: a badge; nobody is billed for what staff do.
+    `bring`: a shopper who is inside lets one more in. `join`: a visit that is open already goes onto the shopper's
+    bill; `joins` is its id or its shopper's, or None for whoever came in last without a pass.
+    """
 
     at_ns: int
     gate_id: str
     shopper_id: str
-    kind: Literal["entry", "join"] = "entry"
-    party_size: int = 1
+    kind: Literal["entry", "staff", "bring", "join"] = "entry"
+    admits: int = 1
     joins: str | None = None
 
     def __post_init__(self) -> None:
-        if type(self.at_ns) is not int or type(self.party_size) is not int or not 1 <= self.party_size <= 20:
+        if type(self.at_ns) is not int or type(self.admits) is not int or not 1 <= self.admits <= 20:
             raise ValueError(
-                f"at_ns and party_size (1 to 20) must be whole numbers, got {self.at_ns!r}, {self.party_size!r}"
+                f"at_ns and admits (1 to 20) must be whole numbers, got {self.at_ns!r} and {self.admits!r}"
             )
-        if self.kind not in ("entry", "join"):
-            raise ValueError(f"kind must be entry or join, got {self.kind!r}")
+        if self.kind not in ("entry", "staff", "bring", "join"):
+            raise ValueError(f"kind must be entry, staff, bring or join, got {self.kind!r}")
 
 
 @dataclass(frozen=True)

@@ -41,15 +41,17 @@ class GateKeeper:
         """One window: `tracks` at `at_ns`, and the taps (`GateTap`) since the last one."""
         events: list[Event] = []
         for tap in taps:
-            events += self._join(tap) if tap.kind == "join" else self._open(tap)
+            how = {"join": self._join, "bring": self._bring}.get(tap.kind, self._open)
+            events += how(tap)
         for track in sorted(tracks, key=lambda t: t.track_id):
             path = self._present.paths.setdefault(track.track_id, Path.of(track))
             if path.add(track):
                 self._arrivals.watch(path, at_ns)
                 self._departures.watch(path, at_ns)
         events += self._arrivals.update(at_ns)
+        events = [e for e in events if not self._is_staffs(e)]
         self._ledger.note(events)
-        exits = self._departures.exits(at_ns, lost_ns=round(self._settings.lost_s * S))
+        exits = self._exits(at_ns, round(self._settings.lost_s * S))
         before_ns = at_ns - round(self._settings.forget_s * S)
         since_ns = min([before_ns, *(v.opened.at_ns for v in self._present.visits.values())])
         self._ledger.forget(self._present.forget(before_ns), since_ns)
@@ -57,7 +59,7 @@ class GateKeeper:
 
     def finish(self, at_ns: int) -> GateUpdate:
         """The last window has been: who was on the way out has left; others stay in the shop, unbilled."""
-        return GateUpdate((), tuple(self._departures.exits(at_ns, lost_ns=-1)))
+        return GateUpdate((), tuple(self._exits(at_ns, -1)))
 
     def note(self, events: Iterable[Event]) -> None:
         """Remember events for the closings that will name them, and follow corrections of who is who."""
@@ -107,21 +109,43 @@ class GateKeeper:
             visit_id=visit_id,
             gate_id=tap.gate_id,
             shopper_id=tap.shopper_id,
-            party_size=tap.party_size,
+            party_size=tap.admits,
         )
-        self._present.visits[visit_id] = OpenVisit(opened)
+        self._present.visits[visit_id] = OpenVisit(opened, staff=tap.kind == "staff")
         return [opened]
 
+    def _bring(self, tap) -> list[Event]:
+        """One more place on the visit of a shopper who is inside."""
+        for visit in self._present.in_order():
+            if visit.has_payer and not visit.staff and visit.opened.shopper_id == tap.shopper_id:
+                if tap.at_ns not in visit.brought_ns:
+                    visit.brought_ns.append(tap.at_ns)
+                break
+        return []
+
+    def _is_staffs(self, event: Event) -> bool:
+        visit = self._present.visits.get(getattr(event, "visit_id", ""))
+        return visit is not None and visit.staff
+
+    def _exits(self, at_ns: int, lost_ns: int) -> list[Exit]:
+        """Of shoppers; staff who have left are forgotten."""
+        found = []
+        for left in self._departures.exits(at_ns, lost_ns):
+            if self._present.visits[left.visit_id].staff:
+                self._present.remove(left.visit_id)
+            else:
+                found.append(left)
+        return found
+
     def _join(self, tap) -> list[Event]:
-        """What a visit that is open has done and will do goes to another one's bill: `joins` names its shopper, or
-        nobody for whoever came in last without a pass. Whom a gate does not find it leaves as they are."""
-        visits = self._present.in_order()
+        """What an open visit has done and will do goes to another one's bill. A join that fits nobody does nothing."""
+        visits = [v for v in self._present.in_order() if not v.staff]
         into = [v for v in visits if v.has_payer and v.opened.shopper_id == tap.shopper_id]
+        others = [v for v in visits if v.bound and not v.joined]
         if tap.joins is None:
-            others = [v for v in visits if not v.has_payer]
+            others = [v for v in others if not v.has_payer]
         else:
-            others = [v for v in visits if v.has_payer and v.opened.shopper_id == tap.joins]
-        others = [v for v in others if v.bound and not v.joined]
+            others = [v for v in others if tap.joins in (v.visit_id, getattr(v.opened, "shopper_id", None))]
         if not into or not others or others[-1] is into[-1]:
             return []
         return list(self._arrivals.joined(others[-1], into[-1]))

@@ -28,13 +28,19 @@ class Bound:
 
 @dataclass
 class OpenVisit:
-    """A visit from its opening to its closing. `armed`: members who have been inside since it began. `joined`: another
-    visit has taken over what this one did."""
+    """A visit from its opening to its closing.
+
+    `armed`: members who have been inside since it began. `joined`: another visit has taken over what this one did.
+    `staff`: it is followed, so that nobody else is taken for them, and is in no log: nobody is billed for staff.
+    `brought_ns`: when the payer let one more in, for each.
+    """
 
     opened: Opening
     bound: list[Bound] = field(default_factory=list)
     armed: set[int] = field(default_factory=set)
     joined: bool = False
+    staff: bool = False
+    brought_ns: list[int] = field(default_factory=list)
 
     @property
     def visit_id(self) -> str:
@@ -46,7 +52,8 @@ class OpenVisit:
 
     @property
     def party_size(self) -> int:
-        return self.opened.party_size if isinstance(self.opened, VisitOpened) else 1
+        size = self.opened.party_size if isinstance(self.opened, VisitOpened) else 1
+        return size + len(self.brought_ns)
 
     @property
     def members(self) -> list[int]:
@@ -61,7 +68,7 @@ class OpenVisit:
         first: dict[int, int] = {}
         for bound in self.bound:
             first[bound.member] = min(bound.from_ns, first.get(bound.member, bound.from_ns))
-        return max([self.opened.at_ns, *first.values()])
+        return max([self.opened.at_ns, *self.brought_ns, *first.values()])
 
     def free_member(self) -> int | None:
         """The number of the next one of the party, None when all have come in."""

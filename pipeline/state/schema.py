@@ -11,6 +11,7 @@ ROOMS = (
     "pipeline.state.positions",
     "pipeline.cart.tables",
     "pipeline.payment.tables",
+    "pipeline.gate.tables",
 )
 """Modules that define tables on `METADATA`. A new room adds itself here, and a file to `migrations/versions`."""
 

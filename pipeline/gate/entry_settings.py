@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""How a store lets people in: `entry.yaml` beside its layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.layout import parse_model
+from pipeline.passes.vouchers import Issuer
+
+FILE = "entry.yaml"
+
+
+class EntrySettings(BaseModel):
+    """All of it may be left out.
+
+    `key_ring`: the file with the keys that passes are checked with, beside this one unless it is absolute; none: no
+    passes here. `state_url`: the database that remembers who was let in; by default `entry.sqlite` beside this file.
+    `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the gate opens; 0: none.
+    `unanswered_payment`: what a gate does when the payment provider is silent. `unknown_cards`: whether a payment card
+    that nobody has registered makes a shopper by itself. `issuers`: outside identity providers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    key_ring: Path | None = None
+    state_url: str | None = None
+    skew_s: float = Field(default=5.0, ge=0, le=60)
+    authorise_minor: int = Field(default=0, ge=0)
+    unanswered_payment: Literal["refuse", "open"] = "refuse"
+    unknown_cards: Literal["refuse", "accept"] = "refuse"
+    issuers: tuple[Issuer, ...] = ()
+
+
+def load_entry_settings(folder: Path) -> EntrySettings:
+    """The settings in `folder`, or the defaults, with paths made absolute; `LayoutError` names file and field."""
+    path = folder / FILE
+    settings = parse_model(EntrySettings, path) if path.exists() else EntrySettings()
+    url = settings.state_url or f"sqlite:///{folder.resolve() / 'entry.sqlite'}"
+    ring = None if settings.key_ring is None else folder.resolve() / settings.key_ring
+    return settings.model_copy(update={"state_url": url, "key_ring": ring})

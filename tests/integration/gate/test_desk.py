@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Whether a gate opens, with a real database behind it."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pipeline.errors import PaymentDeclinedError, PaymentError
+from pipeline.gate.desk import GateDesk
+from pipeline.gate.entry_settings import EntrySettings
+from pipeline.messages import PersonWithoutPass, VisitClosed
+from pipeline.passes.vouchers import Issuer
+from pipeline.state import Database
+
+
+def test_a_pass_opens_once(desk, issuer, clock):
+    token = issuer.issue("anna", "shop", clock.s)
+    first, again = desk.tap("gate", "pass", token), desk.tap("gate", "pass", token)
+    assert (first.open, first.reason, first.admits) == (True, "open", 1)
+    assert (again.open, again.reason) == (False, "used")
+    assert "picture" in again.display
+
+
+def test_a_restart_does_not_forget_what_was_used(desk, issuer, clock, layout, ring, tmp_path):
+    token = issuer.issue("anna", "shop", clock.s)
+    assert desk.tap("gate", "pass", token).open
+    database = Database(f"sqlite:///{tmp_path / 'entry.sqlite'}")
+    other = GateDesk(layout, database, EntrySettings(), ring=lambda: ring, clock=clock)
+    assert other.tap("back", "pass", token).reason == "used"
+    database.close()
+
+
+def test_of_many_who_show_one_pass_at_the_same_moment_one_comes_in(desk, issuer, clock):
+    token = issuer.issue("anna", "shop", clock.s)
+    answers, ready = [], threading.Barrier(8)
+
+    def show(gate_id):
+        ready.wait()
+        answers.append(desk.tap(gate_id, "pass", token))
+
+    threads = [threading.Thread(target=show, args=("gate" if k % 2 else "back",)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(a.reason for a in answers) == ["open"] + ["used"] * 7
+    assert len(desk.entries.open_now()) == 1
+
+
+def test_a_screenshot_sent_to_a_friend_is_refused_with_the_reason(desk, issuer, clock):
+    token = issuer.issue("anna", "shop", clock.s)
+    assert desk.tap("gate", "pass", token).open
+    clock.go_on(10)
+    assert desk.tap("gate", "pass", token).reason == "used"
+    clock.go_on(60)
+    late = desk.tap("gate", "pass", token)
+    assert late.reason == "expired" and "not a picture of it" in late.display
+
+
+def test_a_fresh_pass_of_somebody_who_is_inside_lets_nobody_in(desk, issuer, clock):
+    first = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
+    clock.go_on(30)
+    fresh = issuer.issue("anna", "shop", clock.s)
+    assert desk.tap("gate", "pass", fresh).reason == "already-inside"
+    closed = VisitClosed(
+        event_id="c", store_id="shop", at_ns=clock.ns, visit_id=first.visit_id, gate_id="gate", event_ids=()
+    )
+    desk.entries.follow([closed], None, clock.ns)
+    assert desk.tap("gate", "pass", fresh).open  # was not used up by the refusal
+
+
+def test_a_friend_is_brought_in_onto_the_visit(desk, issuer, clock):
+    bring = issuer.issue("anna", "shop", clock.s, brings=True)
+    assert desk.tap("gate", "pass", bring).reason == "nobody-to-join"
+    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
+    assert desk.tap("gate", "pass", bring).open
+    assert [tap.kind for _, tap in desk.entries.waiting()] == ["entry", "bring"]
+
+
+def test_a_party_is_let_in_on_one_pass(desk, issuer, clock):
+    answer = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s, admits=4))
+    assert answer.admits == 4 and "4 of you" in answer.display
+    ((_, tap),) = desk.entries.waiting()
+    assert (tap.shopper_id, tap.admits, tap.gate_id, tap.at_ns) == ("anna", 4, "gate", clock.ns)
+
+
+def test_taps_wait_until_somebody_has_taken_them(desk, issuer, clock):
+    desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
+    clock.go_on(1)
+    desk.tap("back", "pass", issuer.issue("ben", "shop", clock.s))
+    (first, _), (second, _) = desk.entries.waiting()
+    desk.entries.take([first], clock.ns)
+    assert [entry_id for entry_id, _ in desk.entries.waiting()] == [second]
+
+
+def test_the_readers_clock_is_believed_when_it_is_near_ours(desk, issuer, clock):
+    for shopper, off_s, expected_s in (("anna", -1, -1), ("ben", 60, 0), ("carl", -3000, 0)):
+        assert desk.tap("gate", "pass", issuer.issue(shopper, "shop", clock.s), clock.ns + off_s * 10**9).open
+        ((entry_id, tap),) = desk.entries.waiting()
+        assert tap.at_ns == clock.ns + expected_s * 10**9
+        desk.entries.take([entry_id], clock.ns)
+
+
+def test_cards_and_badges_open_for_whom_they_are(desk, readers, clock):
+    readers.register("card", "tok_12345678", "anna")
+    readers.register("badge", "badge-00000007", "staff-7", clock.ns + 10**9)
+    assert desk.tap("gate", "card", "tok_unknown1").reason == "unknown-token"
+    assert desk.tap("gate", "badge", "tok_12345678").reason == "unknown-token"  # a card is no badge
+    assert desk.tap("gate", "card", "tok_12345678").open
+    assert desk.tap("back", "card", "tok_12345678").reason == "used"  # the reader sent it twice
+    clock.go_on(20)
+    assert desk.tap("back", "card", "tok_12345678").reason == "already-inside"
+    assert desk.tap("gate", "badge", "badge-00000007").reason == "token-expired"
+    readers.register("badge", "badge-00000007", "staff-7")
+    assert desk.tap("gate", "badge", "badge-00000007").display == "Welcome, colleague."
+    assert [(t.shopper_id, t.kind) for _, t in desk.entries.waiting()] == [("anna", "entry"), ("staff-7", "staff")]
+
+
+def test_a_store_may_take_any_payment_card(make_desk):
+    desk = make_desk(unknown_cards="accept")
+    assert desk.tap("gate", "card", "tok_12345678").open
+    ((_, tap),) = desk.entries.waiting()
+    assert tap.shopper_id.startswith("card-") and "12345678" not in tap.shopper_id
+
+
+class Identity:
+    """An identity provider with a key set at a real address."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        jwk = {**jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True), "kid": "k1", "use": "sig"}
+        body = json.dumps({"keys": [jwk]}).encode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+
+    def voucher(self, now_s: float, key=None, alg="ES256", **change) -> str:
+        claims = {
+            "iss": "https://id.example", "aud": "walkout:shop", "sub": "4711", "iat": int(now_s),
+            "exp": int(now_s) + 60, "jti": "n-1", **change,
+        }  # fmt: skip
+        return jwt.encode(claims, key or self.key, alg, headers={"kid": "k1"})
+
+
+@pytest.fixture(scope="module")
+def identity():
+    identity = Identity()
+    yield identity
+    identity.server.shutdown()
+    identity.server.server_close()
+
+
+@pytest.fixture
+def voucher_desk(make_desk, identity):
+    issuer = Issuer(
+        issuer="https://id.example", audience="walkout:{store}", algorithms=["ES256"], jwks_url=identity.url,
+        prefix="bank-",
+    )  # fmt: skip
+    return make_desk(issuers=(issuer,))
+
+
+def test_an_outside_provider_vouches_for_a_shopper(voucher_desk, identity, clock):
+    voucher = identity.voucher(clock.s)
+    assert voucher_desk.tap("gate", "voucher", voucher).open
+    assert voucher_desk.tap("gate", "voucher", voucher).reason == "used"
+    ((_, tap),) = voucher_desk.entries.waiting()
+    assert tap.shopper_id == "bank-4711"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"iss": "https://else.example"}, "unknown-issuer"),
+        ({"aud": "walkout:elsewhere"}, "other-store"),
+        ({"iat": -400, "exp": -340}, "expired"),
+        ({"iat": -400, "exp": 10_000}, "expired"),  # good for longer than we allow
+        ({"iat": 100, "exp": 160}, "not-yet"),
+        ({"sub": None}, "tampered"),
+        ({"sub": 7}, "tampered"),
+        ({"exp": None}, "tampered"),
+        ({"key": ec.generate_private_key(ec.SECP256R1())}, "tampered"),
+        ({"key": "a shared secret of thirty-two bytes", "alg": "HS256"}, "wrong-algorithm"),
+        ({"key": None, "alg": "none"}, "wrong-algorithm"),
+    ],
+)
+def test_a_voucher_that_is_not_right(voucher_desk, identity, clock, change, reason):
+    for name in ("iat", "exp"):
+        if isinstance(change.get(name), int):
+            change = {**change, name: int(clock.s) + change[name]}
+    if change.get("alg") == "none":
+        claims = identity.voucher(clock.s).split(".")[1]
+        header = base64.urlsafe_b64encode(b'{"alg":"none","kid":"k1"}').rstrip(b"=").decode()
+        token = f"{header}.{claims}."
+    else:
+        change = {**change}
+        token = identity.voucher(clock.s, change.pop("key", None), change.pop("alg", "ES256"), **change)
+    assert voucher_desk.tap("gate", "voucher", token).reason == reason
+
+
+def test_a_provider_that_cannot_be_asked_opens_nothing(make_desk, identity, clock):
+    issuer = Issuer(
+        issuer="https://id.example", audience="walkout:shop", algorithms=["ES256"], prefix="bank-",
+        jwks_url="http://127.0.0.1:9/jwks.json",
+    )  # fmt: skip
+    answer = make_desk(issuers=(issuer,)).tap("gate", "voucher", identity.voucher(clock.s))
+    assert (answer.open, answer.reason) == (False, "unavailable")
+
+
+class Holds:
+    """A payment desk as the gate sees it: what it was asked, and what it says."""
+
+    def __init__(self, says=None) -> None:
+        self.says, self.asked = says, []
+
+    def authorise(self, shopper_id, amount_minor, currency, idempotency_key, *, store_id):
+        self.asked.append((shopper_id, amount_minor, currency, idempotency_key, store_id))
+        if self.says is not None:
+            raise self.says
+        return "auth-1"
+
+
+def test_a_hold_is_asked_for_before_the_gate_opens(make_desk, issuer, clock):
+    holds = Holds()
+    answer = make_desk(holds, authorise_minor=5000).tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
+    assert answer.open and holds.asked == [("anna", 5000, "EUR", answer.visit_id, "shop")]
+
+
+def test_a_declined_hold_keeps_the_gate_shut_and_the_next_pass_is_free(make_desk, issuer, clock):
+    holds = Holds(PaymentDeclinedError("the card has run out"))
+    desk = make_desk(holds, authorise_minor=5000)
+    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).reason == "payment-declined"
+    assert desk.entries.waiting() == [] and desk.entries.open_now() == []
+    clock.go_on(20)
+    holds.says = None
+    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
+
+
+@pytest.mark.parametrize(("policy", "opens"), [("refuse", False), ("open", True)])
+def test_a_silent_payment_provider_does_what_the_store_says(make_desk, issuer, clock, policy, opens):
+    desk = make_desk(Holds(PaymentError("no answer")), authorise_minor=5000, unanswered_payment=policy)
+    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open is opens
+    assert len(desk.entries.waiting()) == opens
+
+
+def test_a_desk_that_died_while_it_asked_locks_nobody_out(make_desk, issuer, clock):
+    dying = make_desk(Holds(KeyboardInterrupt()), authorise_minor=5000)
+    with pytest.raises(KeyboardInterrupt):
+        dying.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
+    clock.go_on(30)
+    assert make_desk().tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).reason == "already-inside"
+    clock.go_on(31)
+    assert make_desk().tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
+
+
+def test_a_database_that_cannot_be_used_shuts_the_gate_and_says_so(desk, issuer, clock, tmp_path):
+    token = issuer.issue("anna", "shop", clock.s)
+    desk.entries._database.close()
+    for path in tmp_path.glob("entry.sqlite*"):
+        path.unlink()
+    (tmp_path / "entry.sqlite").write_bytes(b"this is no database" * 100)
+    answer = desk.tap("gate", "pass", token)
+    assert (answer.open, answer.reason) == (False, "unavailable")
+
+
+def test_staff_see_who_came_in_without_a_pass_and_name_who_pays(desk, issuer, clock):
+    anna = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).visit_id
+    stranger = PersonWithoutPass(
+        event_id="e",
+        store_id="shop",
+        at_ns=clock.ns,
+        visit_id="v-x",
+        gate_id="gate",
+        track_id="t2",
+        behind_visit_id=anna,
+    )
+    desk.entries.follow([stranger], None, clock.ns)
+    assert [(e.entry_id, e.behind_visit_id) for e in desk.entries.open_now() if e.kind == "without-pass"] == [
+        ("v-x", anna)
+    ]
+    assert not desk.join("anna", "v-nobody") and not desk.join("zoe", "v-x") and not desk.join("anna", anna)
+    assert desk.join("anna", "v-x")
+    assert [(t.kind, t.shopper_id, t.joins) for _, t in desk.entries.waiting()][-1] == ("join", "anna", "v-x")
+
+
+def test_refusals_are_kept_with_their_reason(desk, issuer, clock):
+    desk.tap("gate", "pass", issuer.issue("anna", "elsewhere", clock.s))
+    desk.tap("back", "pass", "garbage")
+    assert [(r["gate_id"], r["reason"]) for r in desk.entries.refusals()] == [
+        ("back", "not-a-pass"), ("gate", "other-store"),
+    ]  # fmt: skip
+
+
+def test_uses_of_passes_that_ran_out_long_ago_are_dropped(desk, issuer, clock):
+    desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
+    assert desk.entries.forget_uses(clock.ns) == 0
+    clock.go_on(2 * 3600)
+    assert desk.entries.forget_uses(clock.ns) == 1
