@@ -55,7 +55,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Charge:
-    """One authorisation. `open`: held, and neither captured nor released."""
+    """One authorisation. `open`: held, and neither captured nor released. `refused`: the provider would not capture it,
+    so it goes back, lest it stay on the shopper's account until it expires."""
 
     reference: str
     currency: str
@@ -63,6 +64,7 @@ class Charge:
     captured_minor: int = 0
     refunded_minor: int = 0
     open: bool = True
+    refused: bool = False
 
     @property
     def left_minor(self) -> int:
@@ -99,9 +101,12 @@ def charges_of(operations: Sequence[Operation]) -> dict[str, Charge]:
         if op.kind == "refund":
             given = op.amount_minor if op.state == "approved" else 0
             charges[op.about] = replace(charge, refunded_minor=charge.refunded_minor + given)
-        else:  # a refused capture or release means that the provider has no such hold any more
-            taken = op.amount_minor if op.kind == "capture" and op.state == "approved" else 0
-            charges[op.about] = replace(charge, captured_minor=taken, open=False)
+        elif op.kind == "capture" and op.state == "approved":
+            charges[op.about] = replace(charge, captured_minor=op.amount_minor, open=False)
+        elif op.kind == "capture":
+            charges[op.about] = replace(charge, refused=True)
+        else:  # a refused release means that the provider has no such hold any more
+            charges[op.about] = replace(charge, open=False)
     return charges
 
 
@@ -148,7 +153,7 @@ def plan(standing: Standing, operations: Sequence[Operation]) -> Next | Rest:
     assert standing.currency is not None, "a receipt has a currency"
     left = owed(standing, operations)
     for charge in open_ones:
-        if left > 0 and charge.currency == standing.currency:
+        if left > 0 and charge.currency == standing.currency and not charge.refused:
             return call("capture", Money(min(left, charge.held_minor), standing.currency), charge.reference)
         return call("cancel", Money(charge.held_minor, charge.currency), charge.reference)
     if left == 0:

@@ -76,8 +76,16 @@ def test_hold_that_expired_at_the_provider(open_shop):
     shop.tell(opened())
     shop.bank.expire(shop.bank.authorizations()[0]["reference"])
     shop.tell(receipt(200))
-    assert shop.kinds() == ["authorize 500", "capture 200", "authorize 200", "capture 200"]
+    assert shop.kinds() == ["authorize 500", "capture 200", "cancel 500", "authorize 200", "capture 200"]
     assert shop.taken() == 200
+
+
+def test_hold_that_cannot_be_captured_goes_back(open_shop):
+    shop = open_shop(**HOLD)
+    shop.rule("decline:do_not_honor", kind="capture", times=1)
+    shop.tell(opened(), receipt(200))
+    assert shop.kinds() == ["authorize 500", "capture 200", "cancel 500", "authorize 200", "capture 200"]
+    assert [c[-1] for c in shop.charges()].count("held") == 0
 
 
 def test_declined_at_the_exit_is_retried_then_an_open_balance_then_paid_at_the_next_entry(open_shop):
