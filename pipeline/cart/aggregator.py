@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import select
 
+from calibration.catalogue import Catalogue
+from pipeline.cart.price_book import PriceBook
 from pipeline.cart.rules import BillingRules
 from pipeline.cart.settling import Settling
 from pipeline.cart.tables import receipts
@@ -41,7 +43,7 @@ class Aggregator:
         self,
         log: EventLog,
         state: Database | str,
-        catalogue,
+        prices: PriceBook | Catalogue,
         rules: BillingRules | None = None,
         *,
         group: str = "walkout-cart",
@@ -55,7 +57,7 @@ class Aggregator:
         self._own_database = isinstance(state, str)
         self._database = Database(state) if isinstance(state, str) else state
         rules = rules or BillingRules()
-        self._settling = Settling(catalogue, rules, stores=stores, patience_s=patience_s, clock=clock)
+        self._settling = Settling(prices, rules, stores=stores, patience_s=patience_s, clock=clock)
         self.member = GroupMember(
             log,
             self._database,

@@ -20,7 +20,7 @@ def cart() -> None:
 def serve(
     log: Annotated[str, typer.Option("--log", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")],
     state: Annotated[str, typer.Option("--state", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE.")],
-    catalogue: Annotated[Path, typer.Option("--catalogue", help="The catalogue of the stores on this log (YAML).")],
+    catalogue: Annotated[Path, typer.Option("--catalogue", help="catalogue.yaml; prices.yaml beside it counts too.")],
     port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
     group: Annotated[
@@ -38,11 +38,12 @@ def serve(
     Start as many as there are partitions at most; they share the stores and take over from each other.
     """
     from calibration.catalogue import load_catalogue
+    from pipeline.cart.price_book import PriceBook
     from pipeline.cart.service import serve as run
     from pipeline.observe.logs import log_as_json
     from pipeline.observe.service import Service
 
     log_as_json()
-    priced = load_catalogue(catalogue)
+    prices = PriceBook.load(catalogue.parent, load_catalogue(catalogue))
     with Service("walkout cart", port=port, host=host) as service:
-        run(service, log, state, priced, group=group, patience_s=patience_s, max_records=max_records)
+        run(service, log, state, prices, group=group, patience_s=patience_s, max_records=max_records)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from pipeline.cart.aggregator import Aggregator
+from pipeline.cart.price_book import PriceBook
 from pipeline.cart.rules import BillingRules
 from pipeline.errors import StateUnreachableError
 from pipeline.eventlog import open_log
@@ -26,7 +27,7 @@ def serve(
     service: Service,
     log_url: str,
     state_url: str,
-    catalogue,
+    prices: PriceBook,
     rules: BillingRules | None = None,
     *,
     group: str = "walkout-cart",
@@ -44,7 +45,7 @@ def serve(
     service.health.add("state", lambda: None if database.reachable else f"{database.name} cannot be reached")
     event_log = open_log(log_url)
     aggregator = Aggregator(
-        event_log, database, catalogue, rules, group=group, patience_s=patience_s, published=_published
+        event_log, database, prices, rules, group=group, patience_s=patience_s, published=_published
     )
     service.health.add("log", lambda: None if aggregator.member.joined else "not in the consumer group yet")
     gauges = _Gauges(aggregator, database)

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from calibration.catalogue import Catalogue
 from pipeline.cart.fold import CartState, fold
+from pipeline.cart.price_book import PriceBook
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
 from pipeline.cart.tables import awaited, events, exits, receipts
@@ -37,7 +39,7 @@ class Settling:
     """The `Work` of the cart's consumer group.
 
     Args:
-        catalogue, rules: what `receipt_of` takes.
+        prices, rules: what `receipt_of` takes.
         stores: only events of these stores; None for all.
         patience_s: how long an exit waits for events that it names before it is settled without them, and held.
         clock: seconds since the epoch, for `patience_s` only.
@@ -45,14 +47,14 @@ class Settling:
 
     def __init__(
         self,
-        catalogue,
+        prices: PriceBook | Catalogue,
         rules: BillingRules,
         *,
         stores: Iterable[str] | None = None,
         patience_s: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._catalogue, self._rules = catalogue, rules
+        self._prices, self._rules = PriceBook.of(prices), rules
         self._stores = None if stores is None else frozenset(stores)
         self._patience_s, self._clock = patience_s, clock
         self._remembered: OrderedDict[str, Event] = OrderedDict()
@@ -169,7 +171,7 @@ class Settling:
                 log.warning("exit without an entry: nobody to bill", visit_id=visit_id, event_id=closed.event_id)
                 continue
             state = fold(CartState(), closed, *entries, *own)
-            receipt = receipt_of(state, visit_id, self._catalogue, self._rules)
+            receipt = receipt_of(state, visit_id, self._prices, self._rules)
             made.append((partitions[visit_id], receipt))
         self._store(db, [receipt for _, receipt in made])
         billed = {receipt.visit_id for _, receipt in made}

@@ -30,5 +30,16 @@ def test_compose_is_reachable_under_the_name_it_tells_clients():
     assert any(mapping.endswith(f":{port}:{port}") for mapping in kafka["ports"])
     assert f"PLAINTEXT://:{port}" in environment["KAFKA_LISTENERS"]
     assert "broker" in environment["KAFKA_PROCESS_ROLES"]
-    named = {v.split(":")[0] for v in kafka["volumes"]}
-    assert named == set(yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["volumes"])
+
+
+def test_every_volume_is_used_and_no_port_is_open_to_the_world():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    services = compose["services"].values()
+    assert {v.split(":")[0] for service in services for v in service["volumes"]} == set(compose["volumes"])
+    assert all(port.startswith("127.0.0.1:") for service in services for port in service["ports"])
+
+
+def test_compose_has_a_database_and_no_password_in_it():
+    postgres = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["postgres"]
+    assert postgres["image"].startswith("postgres:")
+    assert postgres["environment"]["POSTGRES_PASSWORD"].startswith("${WALKOUT_POSTGRES_PASSWORD:?")
