@@ -14,6 +14,8 @@ from rich.table import Table
 
 from models.cli import app as models_app
 from pipeline.cart.cli import app as cart_app
+from pipeline.cart.money import plain_text
+from pipeline.cart.receipt_cli import app as receipt_app
 from pipeline.errors import LayoutError, WalkoutError
 from pipeline.payment.cli import app as pay_app
 from pipeline.state.cli import app as state_app
@@ -36,6 +38,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(cart_app, name="cart")
 app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
+app.add_typer(receipt_app, name="receipt")
 app.command()(demo)
 app.command()(track)
 app.add_typer(score_app, name="score")
@@ -156,6 +159,9 @@ def layout_fit(
         console.print(f"  {off:5.1f} px  {camera_id} {point}")
 
 
+NOBODY = "nobody to charge"
+
+
 def print_receipts(out: Path, console: Console) -> None:
     """The receipts of a run as a table."""
     receipts = json.loads((out / "receipts.json").read_text(encoding="utf-8"))["receipts"]
@@ -168,22 +174,18 @@ def print_receipts(out: Path, console: Console) -> None:
     for receipt in receipts:
         for i, line in enumerate(receipt["lines"]):
             table.add_row(
-                receipt["shopper_id"] if not i else "",
+                (receipt["shopper_id"] or NOBODY) if not i else "",
                 line["name"],
                 str(line["quantity"]),
-                money(line["unit_price_minor"], receipt["currency"]),
-                money(line["total_minor"], receipt["currency"]),
-                "[yellow]held: " + line["reason"] if line["status"] == "held" else "",
+                plain_text(line["unit_price_minor"], receipt["currency"]),
+                plain_text(line["total_minor"], receipt["currency"]),
+                "" if line["status"] == "billed" else f"[yellow]{line['status']}: {line['reason']}",
             )
-        total = money(receipt["total_minor"], receipt["currency"])
-        table.add_row("" if receipt["lines"] else receipt["shopper_id"], "[bold]to pay", "", "", f"[bold]{total}", "")
+        total = plain_text(receipt["total_minor"], receipt["currency"])
+        who = "" if receipt["lines"] else receipt["shopper_id"] or NOBODY
+        table.add_row(who, "[bold]to pay", "", "", f"[bold]{total}", "")
         table.add_section()
     console.print(table if receipts else "No receipts: nobody left the shop.")
-
-
-def money(minor: int, currency: str) -> str:
-    """Minor units as text. Every currency walkout ships with has two decimals."""
-    return f"{minor // 100}.{minor % 100:02d} {currency}"
 
 
 def main() -> None:

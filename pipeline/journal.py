@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.cart.aggregator import TOPICS, Aggregator
+from pipeline.cart.paper import PaperSettings, write_papers
 from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
@@ -35,8 +36,10 @@ class Journal:
     folder: RunFolder
     live: bool
     payments: EmbeddedPayments | None = None
+    paper: PaperSettings = field(default_factory=PaperSettings)
     closings: list[VisitClosed] = field(default_factory=list)
     _written: int = -1
+    _papers: int = 0
     _stepped_s: float = 0.0
 
     def append(self, events: Sequence[Event]) -> None:
@@ -71,8 +74,11 @@ class Journal:
         return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
 
     def write(self) -> None:
-        """receipts.json and payments.json, when there are new receipts."""
+        """receipts.json, payments.json and the receipts for people, when there are new receipts."""
         receipts = self.receipts()
+        if new := {r.receipt_id for r in receipts[self._papers :]}:
+            write_papers(self.folder.path, [r for r in receipts if r.receipt_id in new], self.paper)
+            self._papers = len(receipts)
         if len(receipts) != self._written:
             self.folder.write_receipts(receipts)
             if self.payments:
@@ -107,7 +113,7 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
                     log, f"sqlite:///{folder.path / STATE_FILE}", folder.path, shop.layout.store_id, settings.payment,
                     live=live, tail=tail,
                 )  # fmt: skip
-            journal = Journal(log, aggregator, folder, live, payments)
+            journal = Journal(log, aggregator, folder, live, payments, settings.paper)
             if live:
                 journal.write()  # receipts of earlier days are there from the start
             yield journal

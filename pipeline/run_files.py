@@ -23,6 +23,8 @@ from pipeline.messages import CameraTracks, Event, FloorTrack, ReceiptIssued
 PAYMENTS = "payments.json"
 RECEIPTS, EVENTS, TRACKS, SUMMARY = "receipts.json", "events.jsonl", "tracks.csv", "run.json"
 DETECTIONS, MOSAIC, FLOOR_PLAN = "detections.npz", "mosaic.mp4", "floorplan.png"
+PAPERS = "receipts"
+"""Folder of the receipts for people, ID.html each."""
 ALL = (RECEIPTS, PAYMENTS, EVENTS, TRACKS, SUMMARY, DETECTIONS, MOSAIC, FLOOR_PLAN)
 
 _HINTS = {
@@ -105,6 +107,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             for name in ALL:  # results of an earlier run must not be taken for this one's
                 (self.path / name).unlink(missing_ok=True)
+            for page in (self.path / PAPERS).glob("*.html"):
+                page.unlink()
         self._lines: dict[str, Lines] = {}
         self._looks: dict[str, list[CameraTracks]] = {}
         try:

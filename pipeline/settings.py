@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.layout import parse_model
+from pipeline.cart.paper import PaperSettings
 from pipeline.cart.rules import BillingRules
 from pipeline.payment.settings import PaymentSettings
 
@@ -21,7 +22,8 @@ class StoreSettings(BaseModel):
     `product_weights: none` where the cameras cannot see products. `keypoint_weights`: a shipped name or a path, `none`
     for the person network's own key points, `auto` for a second look with our own person network and none with others
     (which were trained for longer, on photographs). `log_url`: as `--log`. `billing`: the fields of
-    `pipeline.cart.rules.BillingRules`. `payment`: those of `pipeline.payment.settings.PaymentSettings`.
+    `pipeline.cart.rules.BillingRules`. `payment`: those of `pipeline.payment.settings.PaymentSettings`. `paper`: what
+    stands on receipts, the fields of `pipeline.cart.paper.PaperSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,7 @@ class StoreSettings(BaseModel):
     log_url: str | None = None
     billing: BillingRules = Field(default_factory=BillingRules)
     payment: PaymentSettings = Field(default_factory=PaymentSettings)
+    paper: PaperSettings = Field(default_factory=PaperSettings)
 
 
 def load_settings(folder: Path) -> StoreSettings:
