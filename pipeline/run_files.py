@@ -154,7 +154,8 @@ class RunFolder:
         write_json(self.path / SUMMARY, summary)
 
     def _write_detections(self) -> None:
-        """Per camera: `.looked_ns` (L,), a row per person: `.at_ns` (N,), `.xyxy_px` (N, 4), `.score` (N,)."""
+        """Per camera: `.looked_ns` (L,), a row per person: `.at_ns` (N,), `.xyxy_px` (N, 4), `.score` (N,),
+        `.keypoints_px` (N, 17, 3)."""
         arrays = {}
         for camera_id, looks in sorted(self._looks.items()):
             arrays[f"{camera_id}.looked_ns"] = np.array([look.captured_at_ns for look in looks], np.int64)
@@ -162,6 +163,7 @@ class RunFolder:
             arrays[f"{camera_id}.at_ns"] = np.repeat(arrays[f"{camera_id}.looked_ns"], counts)
             arrays[f"{camera_id}.xyxy_px"] = np.concatenate([look.detections.xyxy_px for look in looks])
             arrays[f"{camera_id}.score"] = np.concatenate([look.detections.score for look in looks])
+            arrays[f"{camera_id}.keypoints_px"] = np.concatenate([look.detections.keypoints_px for look in looks])
         path = self.path / DETECTIONS
         with writing(path):
             np.savez_compressed(part_of(path), **arrays)
