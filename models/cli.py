@@ -49,6 +49,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the figures for prog
 @app.command("list")
 def list_weights() -> None:
     """The weights that come with walkout."""
+    from models.keypoints.crop import SIDE_PX
+    from models.keypoints.refiner import shipped_keypoints
     from models.registry import available
 
     table = Table()
@@ -59,6 +61,9 @@ def list_weights() -> None:
         table.add_row(
             name, weights.task, f"{width}x{height}", str(len(weights.names)), weights.format, str(weights.path)
         )
+    if (keypoints := shipped_keypoints()) is not None:
+        side, kind = f"{SIDE_PX}x{SIDE_PX}", "openvino" if keypoints.is_dir() else "torch"
+        table.add_row("walkout-keypoints", "keypoints", side, "1", kind, str(keypoints))
     Console().print(table)
 
 

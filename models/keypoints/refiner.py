@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from models.keypoints.crop import SIDE_PX, cut, keypoints_of, square_of
-from models.registry import WEIGHTS_DIR
+from models.registry import WEIGHTS_DIR, has_gpu
 from pipeline.errors import WeightsError
 from pipeline.messages import Detections, Frame
 
@@ -78,14 +78,15 @@ def export_keypoints(weights: Path, out: Path) -> Path:
     return out
 
 
-def _find(weights: str | Path) -> Path:
-    path = Path(weights)
-    if str(weights) == SHIPPED:
-        from models.registry import has_gpu
+def shipped_keypoints() -> Path | None:
+    """The shipped weights as this machine runs them best: OpenVINO on a CPU, `.pt` on a GPU."""
+    found = [p for p in (WEIGHTS_DIR / f"{SHIPPED}_openvino_model", WEIGHTS_DIR / f"{SHIPPED}.pt") if p.exists()]
+    return (found[-1] if has_gpu() else found[0]) if found else None
 
-        folder, file = WEIGHTS_DIR / f"{SHIPPED}_openvino_model", WEIGHTS_DIR / f"{SHIPPED}.pt"
-        path = file if has_gpu() or not folder.exists() else folder
-    if not path.exists():
+
+def _find(weights: str | Path) -> Path:
+    path = shipped_keypoints() if str(weights) == SHIPPED else Path(weights)
+    if path is None or not path.exists():
         raise WeightsError(f"{weights}: no such key point weights; the shipped ones are called {SHIPPED}")
     return path
 
