@@ -80,10 +80,9 @@ def ask_again(
     return database.run(lambda db: [(v, books.retry(db, v)) for v in db.execute(query).scalars().all()])
 
 
-def take_notice(database: Database, provider: str, notice: Notice, now_ns: int | None = None) -> bool:
+def take_notice(database: Database, provider: str, notice: Notice) -> bool:
     """A webhook came: the call that it is about, if nobody has answered it yet, is asked about at once. False: it came
     before. It changes nothing by itself, so coming twice, late or before the answer does no harm."""
-    now = time.time_ns() if now_ns is None else now_ns
     about = [operations.c.key == notice.key] if notice.key else []
     about += [operations.c.about == notice.reference] if notice.reference else []
 
@@ -91,13 +90,17 @@ def take_notice(database: Database, provider: str, notice: Notice, now_ns: int |
         here = (notices.c.provider == provider) & (notices.c.notice_id == notice.notice_id)
         if db.execute(select(notices.c.kind).where(here)).first():
             return False
-        db.execute(insert(notices).values(provider=provider, notice_id=notice.notice_id, kind=notice.kind, at_ns=now))
+        db.execute(
+            insert(notices).values(
+                provider=provider, notice_id=notice.notice_id, kind=notice.kind, at_ns=time.time_ns()
+            )
+        )
         if about:
             asked = select(operations.c.visit_id).where(
                 or_(*about), operations.c.state == "intended", operations.c.calls > 0
             )
-            sooner = payments.c.visit_id.in_(asked) & (payments.c.next_at_ns > now)
-            db.execute(update(payments).where(sooner).values(next_at_ns=now))
+            waiting = payments.c.visit_id.in_(asked) & payments.c.next_at_ns.is_not(None)
+            db.execute(update(payments).where(waiting).values(next_at_ns=0))
         return True
 
     return database.run(write)

@@ -97,6 +97,8 @@ class PaymentDesk:
     def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> bool:
         """Everything before `ends` is read and every payment at rest or waiting; False: no time left."""
         done = self.member.catch_up(ends, timeout_s)
+        if not self.member.assigned:  # nothing to read; what the state holds is to be worked on all the same
+            self.member.step(timeout_s=0)
         self.work()
         return done
 
