@@ -94,6 +94,30 @@ def import_footage(
     Console().print(f"{out}: {len(pairs)} cameras")
 
 
+@app.command("fit-noise")
+def fit_noise(
+    pairs: Annotated[
+        list[str], typer.Argument(metavar="REC=RUN...", help="Recordings with truth, and runs over them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Settings file to write (YAML).")],
+) -> None:
+    """Fit the noise of `record --detections` to what the person network found on rendered video."""
+    from sim.sightings.fit import fit, save
+    from sim.sightings.matches import match
+    from sim.sightings.noise import load_noise
+
+    folders = [(Path(recording), Path(run)) for recording, run in (_pair(p, "REC=RUN") for p in pairs)]
+    matches = match(folders)
+    names = " ".join(recording.name for recording, _ in folders)
+    how = f"walkout sim fit-noise on {names}: {len(matches.found)} people in pictures, {matches.looked_s:.0f} s watched"
+    noise, kept = fit(matches, load_noise(), how)
+    save(noise, out, "Noise of the person network on rendered video, see sim/sightings/noise.py.")
+    console = Console(highlight=False)
+    console.print(f"{out}: {how}; {matches.found.mean():.3f} found", soft_wrap=True)
+    if kept:
+        console.print(f"too few examples, as before: {', '.join(kept)}")
+
+
 @app.command()
 def suite(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...")],

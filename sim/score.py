@@ -238,7 +238,7 @@ def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5,
         if f"{camera}.looked_ns" not in found:
             continue
         looked, at_ns = found[f"{camera}.looked_ns"], found[f"{camera}.at_ns"]
-        captured = _capture_times(file_of[str(camera)], manifest["start_ns"])
+        captured = capture_times(file_of[str(camera)], manifest["start_ns"])
         mine = np.flatnonzero((truth["camera"] == index) & (truth["visible"] >= visible_at_least))
         when = captured[truth["frame"][mine]]
         for instant in np.intersect1d(when, looked):
@@ -252,7 +252,7 @@ def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5,
     return hits / total if total else None
 
 
-def _capture_times(video: Path, start_ns: int) -> np.ndarray:
+def capture_times(video: Path, start_ns: int) -> np.ndarray:
     """int64 (frames,): when each picture of a recorded video was taken, as its stamps say."""
     import av
 
