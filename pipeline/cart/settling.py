@@ -128,7 +128,7 @@ class Settling:
             if record.event.visit_id not in counted or first[record.event.visit_id] is not record:
                 log.warning("second exit ignored", visit_id=record.event.visit_id, event_id=record.event.event_id)
         named = {visit_id: set(first[visit_id].event.event_ids) for visit_id in counted}
-        missing = set().union(*named.values()) - self._new.keys() - self._remembered.keys() if named else set()
+        missing = {i for ids in named.values() for i in ids if i not in self._new and i not in self._remembered}
         if missing:
             missing -= set(db.execute(select(events.c.event_id).where(is_in(db, events.c.event_id, missing))).scalars())
         lacking = [{"event_id": i, "visit_id": v} for v in sorted(named) for i in sorted(named[v] & missing)]
@@ -161,16 +161,19 @@ class Settling:
             return []
         closings, partitions = self._closings(db, visit_ids)
         known = self._load(db, closings)
+        entries: dict[str, list[Event]] = {}
+        for event in known.values():
+            if isinstance(event, _ENTRY):
+                entries.setdefault(event.visit_id, []).append(event)
         made: list[Outgoing] = []
         for visit_id in sorted(closings):
             closed = closings[visit_id]
-            own = [known[i] for i in closed.event_ids if i in known]
-            entries = [e for e in known.values() if isinstance(e, _ENTRY) and e.visit_id == visit_id]
-            if not entries:
+            if visit_id not in entries:
                 metrics.EXITS_WITHOUT_ENTRY.inc()
                 log.warning("exit without an entry: nobody to bill", visit_id=visit_id, event_id=closed.event_id)
                 continue
-            state = fold(CartState(), closed, *entries, *own)
+            own = [known[i] for i in closed.event_ids if i in known]
+            state = fold(CartState(), closed, *entries[visit_id], *own)
             receipt = receipt_of(state, visit_id, self._prices, self._rules)
             made.append((partitions[visit_id], receipt))
         self._store(db, [receipt for _, receipt in made])
