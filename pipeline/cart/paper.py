@@ -14,7 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -75,6 +75,10 @@ def html_of(receipt: ReceiptIssued, paper: PaperSettings | None = None) -> str:
     left = _moment(receipt.left_at_ns, zone)
     entered = _moment(receipt.entered_at_ns, zone)
     same_day = left.date() == entered.date()
+
+    def clock(moment: datetime) -> str:
+        return format_time(moment, "short", tzinfo=zone, locale=locale)
+
     billed = [line for line in receipt.lines if line.status == "billed"]
     return _template().render(
         receipt=receipt,
@@ -83,8 +87,8 @@ def html_of(receipt: ReceiptIssued, paper: PaperSettings | None = None) -> str:
         t=words,
         money=lambda minor: money_text(minor, receipt.currency, paper.locale),
         percent=lambda ppm: _percent(ppm, locale),
-        entered=format_datetime(entered, "long" if not same_day else "d MMMM y, HH:mm", tzinfo=zone, locale=locale),
-        left=format_datetime(left, "HH:mm zzz" if same_day else "long", tzinfo=zone, locale=locale),
+        entered=f"{format_date(entered, 'long', locale=locale)}, {clock(entered)}",
+        left=clock(left) if same_day else f"{format_date(left, 'long', locale=locale)}, {clock(left)}",
         groups=_groups(billed, receipt.party_size, words.person),
         held=[line for line in receipt.lines if line.status == "held"],
         net_minor=sum(t.net_minor for t in receipt.taxes),

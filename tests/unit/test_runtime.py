@@ -157,7 +157,10 @@ def test_who_is_still_inside_gets_no_receipt(tmp_path):
 def test_a_tailgaters_things_are_seen_and_billed_to_nobody(recording, tmp_path):
     tailgater = Visitor("nobody", 5.5, 1.8, stay_s=3, takes=((2, "pick", COLA, 0.95),))
     run(recording, tmp_path, make=stages(ANNA, BEN, tailgater))
-    assert [items(r).get(COLA, 0) for r in receipts(tmp_path)] == [0, 0]
+    found = receipts(tmp_path)
+    assert [items(r).get(COLA, 0) for r in found] == [0, 0, 0]
+    (theirs,) = [r for r in found if r["shopper_id"] is None]
+    assert [line["status"] for line in theirs["lines"]] == ["held"] and theirs["total_minor"] == 0
     assert "shelf-2-0" in (tmp_path / "events.jsonl").read_text()
 
 
