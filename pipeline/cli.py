@@ -17,6 +17,8 @@ from pipeline.cart.cli import app as cart_app
 from pipeline.cart.money import plain_text
 from pipeline.cart.receipt_cli import app as receipt_app
 from pipeline.errors import LayoutError, WalkoutError
+from pipeline.gate.cli import app as gate_app
+from pipeline.passes.cli import app as pass_app
 from pipeline.payment.cli import app as pay_app
 from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
@@ -36,6 +38,8 @@ app.add_typer(layout_app, name="layout")
 app.add_typer(sim_app, name="sim")
 app.add_typer(models_app, name="models")
 app.add_typer(cart_app, name="cart")
+app.add_typer(gate_app, name="gate")
+app.add_typer(pass_app, name="pass")
 app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")

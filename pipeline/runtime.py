@@ -24,15 +24,21 @@ from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture
 from pipeline.errors import RecordingError
 from pipeline.gate import GateKeeper, GateUpdate
+from pipeline.gate.entries import Entries
+from pipeline.gate.entry_settings import load_entry_settings
+from pipeline.gate.labels import Labels
+from pipeline.gate.live import LiveGate
 from pipeline.journal import Journal, open_journal
 from pipeline.messages import (
     Event,
     FrameSet,
+    PersonWithoutPass,
 )
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
 from pipeline.shop import NO_WEIGHTS, Shop, Stages, load_stages, versions
+from pipeline.state import Database
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class RunSummary:
     visits: int
     receipts: int
     held_for_review: int
+    without_pass: int = 0
 
 
 def run(
@@ -101,7 +108,9 @@ def run(
         cameras = _CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video))
         capture = stack.enter_context(shop.capture(cameras.report))
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen)
+        keeper = GateKeeper(shop.layout)
+        live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -156,12 +165,14 @@ class _Loop:
 
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
-        cameras: _CameraReports, screen: _Screen | None,
+        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
-        self._gate = GateKeeper(shop.layout)
-        self._taps = shop.taps()
+        self._gate, self._live = gate, live
+        self._taps = live or shop.taps()
+        self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
+        self._without_pass = 0
         self._spent: dict[str, float] = {}
         self._windows = 0
         self._last_ns = 0
@@ -189,31 +200,41 @@ class _Loop:
         with self._timed("perception"):
             perceived = self._stages.perception.update(frame_set)
         with self._timed("shelf"):
-            shelf_events = self._stages.shelf.update(perceived)
+            shelf_events = self._labels.events(self._stages.shelf.update(perceived))
+        tracks = self._labels.tracks(perceived.floor_tracks)
         with self._timed("gate"):
             self._gate.note(shelf_events)
-            update = self._gate.update(
-                frame_set.mid_ns,
-                perceived.floor_tracks,
-                self._taps.until(frame_set.window_start_ns + frame_set.window_ns),
-            )
+            taps = self._taps.until(frame_set.window_start_ns + frame_set.window_ns)
+            update = self._gate.update(frame_set.mid_ns, tracks, taps)
         events = [*shelf_events, *update.events, *self._see_out(update)]
         with self._timed("log"):
             self._journal.append(events)
-            self._folder.add_tracks(frame_set.mid_ns, perceived.floor_tracks)
+            if self._live is not None:
+                self._live.follow(events, frame_set.mid_ns)
+            self._folder.add_tracks(frame_set.mid_ns, tracks)
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
+        self._tell_staff(update)
         if self._screen is not None:
             self._screen.advance()
+
+    def _tell_staff(self, update: GateUpdate) -> None:
+        for event in update.events:
+            if isinstance(event, PersonWithoutPass):
+                self._without_pass += 1
+                if self._screen is not None:
+                    behind = f", behind visit {event.behind_visit_id}" if event.behind_visit_id else ""
+                    self._screen.say(f"somebody without a pass at {event.gate_id}{behind}: visit {event.visit_id}")
 
     def _see_out(self, update: GateUpdate) -> list[Event]:
         """What leaving visits still have to say, then their closings."""
         events: list[Event] = []
         for left in update.exits:
             with self._timed("shelf"):
-                late = [e for track_id in left.track_ids for e in self._stages.shelf.flush(track_id)]
+                mine = [t for track_id in left.track_ids if (t := self._labels.inner(track_id)) is not None]
+                late = self._labels.events([e for track_id in mine for e in self._stages.shelf.flush(track_id)])
             with self._timed("gate"):
                 self._gate.note(late)
                 events += [*late, self._gate.close(left)]
@@ -222,9 +243,11 @@ class _Loop:
     def _end(self) -> None:
         events = self._see_out(self._gate.finish(self._last_ns))
         with self._timed("shelf"):
-            events += self._stages.shelf.flush(None)
+            events += self._labels.events(self._stages.shelf.flush(None))
         with self._timed("log"):
             self._journal.append(events)
+            if self._live is not None:
+                self._live.follow(events, self._last_ns)
             self._journal.finish()
         with self._timed("pictures"):
             self._pictures.close(events)
@@ -258,7 +281,21 @@ class _Loop:
             visits=len(self._journal.closings),
             receipts=len(receipts),
             held_for_review=sum(r.held_for_review for r in receipts),
+            without_pass=self._without_pass,
         )
+
+
+@contextmanager
+def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[LiveGate]:
+    """The gate of a live store, as the process before left it."""
+    database = Database(load_entry_settings(shop.folder).state_url)
+    try:
+        store_id = shop.layout.store_id
+        gate = LiveGate(keeper, Entries(database, store_id), journal.log, store_id, shop.taps())
+        gate.resume()
+        yield gate
+    finally:
+        database.close()
 
 
 class _CameraReports:

@@ -119,6 +119,7 @@ class _Perceived:
 @dataclass
 class ScriptedPerception:
     visitors: tuple[Visitor, ...]
+    renamed: int = 0
     _last: dict = field(default_factory=dict)
 
     def update(self, frame_set: FrameSet) -> _Perceived:
@@ -129,7 +130,7 @@ class ScriptedPerception:
             if xy is not None:
                 velocity = (xy - self._last.get(number, xy)) * FPS
                 self._last[number] = xy
-                tracks.append(FloorTrack(f"t{number}", at_ns, xy, np.eye(2) * 0.01, velocity, at_ns))
+                tracks.append(FloorTrack(f"t{number + self.renamed}", at_ns, xy, np.eye(2) * 0.01, velocity, at_ns))
         looks = {
             camera_id: CameraTracks(camera_id, frame.captured_at_ns, Detections.empty(), np.zeros(0, np.int64))
             for camera_id, frame in frame_set.frames.items()
@@ -142,6 +143,7 @@ class ScriptedShelf:
     """Reports what was taken half a second late, as a real stage does; `flush` reports what is left."""
 
     visitors: tuple[Visitor, ...]
+    renamed: int = 0
     _said: set = field(default_factory=set)
 
     def update(self, perceived: _Perceived) -> list[ShelfEvent]:
@@ -155,13 +157,13 @@ class ScriptedShelf:
         for number, visitor in enumerate(self.visitors):
             for k, (after_s, kind, gtin, probability) in enumerate(visitor.takes):
                 when = START_NS + round((visitor.tap_s + after_s) * S)
-                if when > at_ns or (number, k) in self._said or track_id not in (None, f"t{number}"):
+                if when > at_ns or (number, k) in self._said or track_id not in (None, f"t{number + self.renamed}"):
                     continue
                 self._said.add((number, k))
                 events.append(
                     ShelfEvent(
                         event_id=f"shelf-{number}-{k}", store_id="tiny", at_ns=when, kind=kind, kind_probability=0.95,
-                        persons=(Candidate(value=f"t{number}", probability=0.95),),
+                        persons=(Candidate(value=f"t{number + self.renamed}", probability=0.95),),
                         products=(Candidate(value=gtin, probability=probability),),
                         quantities=(Candidate(value="1", probability=0.95),),
                         gondola_id="g", slot_id="g-0", t0_ns=when - 1, t1_ns=when + 1,
@@ -170,11 +172,11 @@ class ScriptedShelf:
         return sorted(events, key=lambda e: e.at_ns)
 
 
-def stages(*visitors: Visitor):
-    """For `runtime.run(..., stages=...)`."""
+def stages(*visitors: Visitor, renamed: int = 0):
+    """For `runtime.run(..., stages=...)`. `renamed`: added to the numbers of the tracks, as by another tracker."""
 
     def make(_shop: Shop) -> Stages:
         who = visitors or (ANNA, BEN)
-        return Stages(ScriptedPerception(who), ScriptedShelf(who), {"scripted": True})
+        return Stages(ScriptedPerception(who, renamed), ScriptedShelf(who, renamed), {"scripted": True})
 
     return make

@@ -21,13 +21,16 @@ _MOMENT_NS = S // 2
 
 
 class Arrivals:
-    """`resumed_ns`: when this keeper took over from one before it, whose tracks are all lost; None for a fresh shop."""
+    """`resumed`: this keeper took over from one before it, whose tracks are all lost."""
 
     def __init__(self, present: Present, departures: Departures, settings: GateSettings) -> None:
         self._present, self._departures, self._settings = present, departures, settings
-        self.resumed_ns: int | None = None
+        self.resumed = False
+        self._began_ns: int | None = None
 
     def update(self, at_ns: int) -> list[Event]:
+        if self._began_ns is None:
+            self._began_ns = at_ns
         return [
             *self._payers(at_ns),
             *self._continued(at_ns),
@@ -118,7 +121,7 @@ class Arrivals:
         """Whom: somebody who was lost near enough, unless another visit's is about as near."""
         s = self._settings
         at_gate = any(line.inside_m(path.born_xy_m) < s.inside_birth_m for line in self._present.lines.values())
-        resumed = self.resumed_ns is not None and path.born_ns - self.resumed_ns <= s.resume_birth_s * S
+        resumed = self.resumed and path.born_ns - self._began_ns <= s.resume_birth_s * S
         longest_s = s.stitch_gate_s if at_gate else s.resume_s if resumed else s.stitch_s
         reach_m = s.stitch_gate_m if at_gate else s.stitch_m
         if at_gate and any(not v.bound for v in self._present.visits.values()):

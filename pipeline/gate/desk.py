@@ -82,6 +82,8 @@ class GateDesk:
         self._passes = None if ring is None else PassChecker(ring, layout.store_id, skew_s=settings.skew_s)
         self._vouchers = VoucherChecker(settings.issuers, layout.store_id, settings.skew_s)
         self._payments, self._clock = payments, clock
+        self._noted_ns: dict[tuple[str, str], int] = {}
+        self.store_id = layout.store_id
         self.entries = Entries(database, layout.store_id)
         self.gates = frozenset(gate.id for gate in layout.gates)
 
@@ -202,11 +204,16 @@ class GateDesk:
             self.entries.set_state(db, entry.entry_id, state, self._clock())
 
     def _refuse(self, gate_id: str, now_ns: int, refused: PassRefused) -> Answer:
-        """What stays shut is noted where it can be; a gate that cannot note it stays shut all the same."""
+        """What stays shut is noted where it can be; a gate that cannot note it stays shut all the same. One of a kind a
+        second and gate: whoever shows garbage in a row fills no disk."""
+        answer = Answer(False, refused.reason, refused.display)
+        if now_ns - self._noted_ns.get((gate_id, refused.reason), 0) < S:
+            return answer
+        self._noted_ns[gate_id, refused.reason] = now_ns
         logger.info("gate %s: %s", gate_id, refused)
         try:
             with self._database.transaction() as db:
                 self.entries.refused(db, gate_id, now_ns, refused.reason, refused.detail[:200])
         except StateError as error:
             logger.warning("gate %s: a refusal was not noted: %s", gate_id, error)
-        return Answer(False, refused.reason, refused.display)
+        return answer

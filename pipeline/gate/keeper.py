@@ -5,15 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from calibration.layout import StoreLayout
+from pipeline.gate import snapshot
 from pipeline.gate.arrivals import Arrivals
 from pipeline.gate.departures import Departures, Exit
 from pipeline.gate.ledger import Ledger
 from pipeline.gate.paths import Path, S
-from pipeline.gate.present import OpenVisit, Present, digest, visit_id_of
+from pipeline.gate.present import Bound, OpenVisit, Present, digest, visit_id_of
 from pipeline.gate.settings import GateSettings
-from pipeline.messages import Event, FloorTrack, TracksMerged, TracksSwapped, VisitClosed, VisitOpened
+from pipeline.messages import (
+    Event,
+    FloorTrack,
+    PersonWithoutPass,
+    TrackBound,
+    TracksMerged,
+    TracksSwapped,
+    VisitClosed,
+    VisitOpened,
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,34 @@ class GateKeeper:
     def open_visits(self) -> tuple[OpenVisit, ...]:
         """Everybody who is in the shop now, oldest first; not to be changed."""
         return tuple(self._present.in_order())
+
+    # --- over a restart ---
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that `restore` needs, as JSON can hold it."""
+        return snapshot.dump(self._present, self._ledger)
+
+    def restore(self, body: dict[str, Any], since: Iterable[Event] = ()) -> None:
+        """Take over from the keeper that made the snapshot; `since`: what it published afterwards. To be called before
+        the first `update`, whose tracks are all new: whoever was inside is found again by where they were seen last."""
+        snapshot.load(body, self._present, self._ledger)
+        for event in since:
+            if isinstance(event, VisitOpened | PersonWithoutPass):
+                self._present.visits.setdefault(event.visit_id, OpenVisit(event))
+            visit = self._present.visits.get(getattr(event, "visit_id", ""))
+            if isinstance(event, TrackBound | PersonWithoutPass) and visit is not None:
+                member = getattr(event, "member", 1)
+                bound = Bound(event.track_id, member, event.at_ns, event.event_id)
+                if bound not in visit.bound:
+                    visit.bound.append(bound)
+                    visit.armed.add(member)
+                self._present.who[event.track_id] = (event.visit_id, member)
+            elif isinstance(event, VisitClosed) and visit is not None:
+                self._present.remove(event.visit_id)
+            self.note([event])
+        self._arrivals.resumed = True
+
+    # --- taps ---
 
     def _open(self, tap) -> list[Event]:
         """A tap that was read twice opens nothing twice."""

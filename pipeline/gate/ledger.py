@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from pipeline.cart.identity import connected
 from pipeline.gate.present import OpenVisit
@@ -14,6 +17,8 @@ from pipeline.messages import (
     ShelfEvent,
     TrackBound,
 )
+
+_EVENTS = TypeAdapter(list[Event])
 
 
 class Ledger:
@@ -78,6 +83,20 @@ class Ledger:
             self._shelf.pop(track_id, None)
         for event_id in [i for i, c in self._corrections.items() if c.at_ns < before_ns]:
             del self._corrections[event_id]
+
+    def dump(self) -> dict[str, Any]:
+        """JSON-able; `load` takes it back."""
+        events = {e.event_id: e for of_track in self._shelf.values() for e in of_track.values()} | self._corrections
+        return {
+            "events": [events[i].model_dump(mode="json") for i in sorted(events)],
+            "bindings": self._bindings,
+            "others": self._others,
+        }
+
+    def load(self, body: dict[str, Any]) -> None:
+        self.note(_EVENTS.validate_python(body["events"]))
+        self._bindings.update(body["bindings"])
+        self._others.update(body["others"])
 
     def closed(self, visit_id: str) -> None:
         self._others.pop(visit_id, None)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The gates' API: a reader posts what was shown and is told whether to open; staff see who is inside."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: FastAPI looks annotations up among the module's names, and the
+# dependencies are local to the router's function.
 
 from dataclasses import asdict
 from typing import Annotated, Literal

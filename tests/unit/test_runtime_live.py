@@ -25,7 +25,7 @@ def store(tmp_path):
     return store
 
 
-def cameras(store, monkeypatch, until_s, look=lambda at_s: None):
+def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, taps=(ANNA, BEN)):
     """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile."""
 
     @contextlib.contextmanager
@@ -33,8 +33,8 @@ def cameras(store, monkeypatch, until_s, look=lambda at_s: None):
         yield windows()
 
     def windows():
-        waiting = [ANNA, BEN]
-        for k in range(round(until_s * 10)):
+        waiting = [v for v in taps if v.tap_s >= from_s]
+        for k in range(round(from_s * 10), round(until_s * 10)):
             begin = START_NS + k * WINDOW_NS
             for visitor in [v for v in waiting if START_NS + v.tap_s * S < begin + WINDOW_NS]:
                 waiting.remove(visitor)
@@ -82,6 +82,54 @@ def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monke
     cameras(store, monkeypatch, until_s=1)
     runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
     assert shoppers(tmp_path / "out") == ["anna"]
+
+
+def test_who_was_inside_at_a_restart_is_billed_when_they_leave(store, tmp_path, monkeypatch):
+    """Killed at 6 s with both inside and events in no closing yet; the next process knows neither track."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(at_s):
+        if at_s >= 6.0:
+            raise Killed
+
+    cameras(store, monkeypatch, until_s=13, look=kill)
+    with pytest.raises(Killed):
+        runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert shoppers(tmp_path / "out") == []
+
+    cameras(store, monkeypatch, until_s=13, from_s=6.1)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(renamed=10))
+    receipts = json.loads((tmp_path / "out" / "receipts.json").read_text())["receipts"]
+    assert [r["shopper_id"] for r in receipts] == ["anna", "ben"]
+    assert [line["name"] for line in receipts[0]["lines"]] == ["Bread"]  # taken before; the cola went back
+
+
+def test_a_tap_that_was_let_in_by_the_desk_opens_a_visit(store, tmp_path, monkeypatch):
+    from calibration.layout import load_layout
+    from pipeline.gate.desk import GateDesk
+    from pipeline.gate.entry_settings import load_entry_settings
+    from pipeline.passes import KeyRing, PassIssuer
+    from pipeline.state import Database
+
+    settings = load_entry_settings(store)
+    database, ring = Database(settings.state_url), KeyRing.new(START_NS / S - 10)
+    clock = {"ns": START_NS + round(ANNA.tap_s * S)}
+    desk = GateDesk(
+        load_layout(store / "layout.yaml"), database, settings, ring=lambda: ring, clock=lambda: clock["ns"]
+    )
+
+    def look(at_s):
+        if at_s == 1.0:
+            assert desk.tap("gate", "pass", PassIssuer(ring).issue("anna", "tiny", START_NS / S)).open
+
+    cameras(store, monkeypatch, until_s=13, look=look, taps=[])
+    summary = runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert shoppers(tmp_path / "out")[0] == "anna" and summary.without_pass == 1  # ben had none
+    assert [e.kind for e in desk.entries.open_now()] == [] and desk.entries.waiting() == []
+    assert len(shoppers(tmp_path / "out")) == 2 and shoppers(tmp_path / "out")[1] is None
+    database.close()
 
 
 def test_a_recording_that_is_interrupted_is_not_finished(tmp_path, monkeypatch):
