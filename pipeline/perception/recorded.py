@@ -3,7 +3,8 @@
 
 `cameras.json`: `image_size_px` [w, h], `fps`, `room_m` [x, y] or [x, y, z] (the floor is 0..x, 0..y), `projection`
 {camera: 3x4, world metres to homogeneous pixels}; optionally `region_m` [x0, y0, x1, y1], the part of the floor that is
-reported, and `gates_m` [[x, y, radius], ...], where people come in and go out. Detections: `<camera>.det.txt` (or
+reported (default: where three cameras see a whole standing person), and `gates_m` [[x, y, radius], ...], where people
+come in and go out (default: at the region's edge). Detections: `<camera>.det.txt` (or
 `<camera>.txt`) with rows `frame,-1,x,y,w,h,score` as in the MOT challenge, x and y the box's top left corner in pixels.
 """
 
@@ -12,40 +13,38 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from shapely.geometry import Point, Polygon
+from shapely.geometry import Point, Polygon, box
+from shapely.geometry.base import BaseGeometry
+from shapely.ops import unary_union
 
 from calibration.camera import Camera
 from pipeline.errors import RecordingError
 from pipeline.messages import Detections
 
 NS = 1_000_000_000
+ARM_M = 0.35
 
 
 @dataclass(frozen=True)
 class Room:
     """A floor with cameras around it, and no shelves: what the tracker needs of a layout.
 
-    `region_m`: x0, y0, x1, y1 of what is reported. `entrances`: where people come and go; empty: at the room's edge.
+    `region`: what is reported. `entrances`: where people come and go; empty: at the region's edge.
     """
 
     camera_by_id: dict[str, Camera]
     floor: Polygon
     fps: float
-    region_m: tuple[float, float, float, float] | None = None
+    region: BaseGeometry
     entrances: tuple[Polygon, ...] = ()
     gates: tuple = ()
     gondolas: tuple = ()
     obstacles_m: tuple = ()
-
-    @cached_property
-    def extent_m(self) -> tuple[float, float, float, float]:
-        return self.floor.bounds
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,33 @@ def load_room(path: Path, fps: float | None = None) -> Room:
     cameras = {name: _camera(path, name, matrix, size) for name, matrix in sorted(given["projection"].items())}
     width, depth = (float(v) for v in given["room_m"][:2])
     floor = Polygon([(0, 0), (width, 0), (width, depth), (0, depth)])
-    region = given.get("region_m")
+    region = box(*given["region_m"]) if given.get("region_m") else well_seen(cameras, floor)
     entrances = tuple(Point(x, y).buffer(radius) for x, y, radius in given.get("gates_m", ()))
-    return Room(cameras, floor, float(rate), tuple(map(float, region)) if region else None, entrances)
+    return Room(cameras, floor, float(rate), region, entrances)
 
 
 def with_region(room: Room, region_m: tuple[float, float, float, float] | None) -> Room:
-    return room if region_m is None else replace(room, region_m=region_m)
+    return room if region_m is None else replace(room, region=box(*region_m))
+
+
+def well_seen(cameras: dict[str, Camera], floor: Polygon, least: int = 3, step_m: float = 0.1) -> BaseGeometry:
+    """Where on the floor `least` cameras (all, where there are fewer) see a standing person whole, from feet to head
+    and an arm's length around.
+
+    Elsewhere people cannot be told from reflections or passers-by. The whole floor where no place is seen like that.
+    """
+    x0, y0, x1, y1 = floor.buffer(2 * ARM_M).bounds
+    x, y = np.meshgrid(np.arange(x0 + step_m / 2, x1, step_m), np.arange(y0 + step_m / 2, y1, step_m))
+    count = np.zeros(x.shape, int)
+    for camera in cameras.values():
+        whole = [camera.in_view(np.stack([x, y, np.full_like(x, z)], -1)) for z in (0.0, 0.9, 1.75)]
+        count += np.logical_and.reduce(whole)
+    good = count >= min(least, len(cameras))
+    half = step_m / 2
+    cells = [box(a - half, b - half, a + half, b + half) for a, b in zip(x[good], y[good], strict=True)]
+    # The cells meet at rounded coordinates: closed first, then an arm's length off.
+    region = unary_union(cells).buffer(half).buffer(-half - ARM_M).intersection(floor) if cells else Polygon()
+    return floor if region.is_empty else region
 
 
 def load_boxes(folder: Path, camera_ids: list[str]) -> RecordedBoxes:

@@ -73,7 +73,7 @@ class Zones:
         for camera_id, camera in self._cameras.items():
             free = camera.in_view(points)
             for gondola in self._gondolas:
-                free &= ~_hidden_by(gondola, camera.position_m, points)
+                free &= ~hidden_by(gondola, camera.position_m, points)
             seen[camera_id] = free.reshape(len(BODY_HEIGHTS_M), -1).all(0)
         return seen
 
@@ -82,7 +82,7 @@ BODY_HEIGHTS_M = (1.2, 1.55)
 STEP_M = 0.4
 
 
-def _hidden_by(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+def hidden_by(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
     """bool (N,): does the line of sight pass through the gondola? Slab test (Kay & Kajiya, 1986) in its own frame."""
     low = np.array([0.0, -gondola.depth_m, 0.0])
     high = np.array([gondola.width_m, 0.0, gondola.height_m])

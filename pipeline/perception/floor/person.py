@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""One person's state over time, and the linear algebra over many of them.
+
+State: (x, y, height, half width, vx, vy), `bodies.X` to `bodies.VY`. Prediction: nearly constant velocity, height and
+width drawn back to the person's own; update in information form, so that any number of cameras adds up (Bar-Shalom, Li
+& Kirubarajan, Estimation with Applications, 6.2 and 7.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.perception.floor.bodies import VX, VY, H, R
+from pipeline.perception.floor.settings import BodySettings
+
+COASTING_S = 0.3
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A state as it was filtered at one instant, and the prediction that led to it: what a smoother needs."""
+
+    at_ns: int
+    mean: np.ndarray
+    covariance: np.ndarray
+    predicted_mean: np.ndarray
+    predicted_covariance: np.ndarray
+    transition: np.ndarray
+    seen: bool
+
+
+@dataclass(eq=False)
+class Person:
+    """A candidate or a person; `track_id` is empty until confirmed."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    born_ns: int
+    seen_ns: int
+    sure_ns: int
+    stature_m: float
+    width_m: float
+    track_id: str = ""
+    evidence: float = 0.0
+    hits: int = 0
+    views: float = 0.0
+    expected: float = 0.0
+    near: int = 0
+    apart: int = 0
+    at_door: bool = False
+    lost_ns: int = 0
+    """Since when it is known to have no boxes of its own; 0 while it has."""
+    alone_s: float = 0.0
+    """How long it was seen well, and apart from everybody."""
+    sources: dict[str, int] = field(default_factory=dict)
+    boxes: dict[int, int] = field(default_factory=dict)
+    """Camera's index -> index of its box among this window's sightings."""
+    trail: list[Moment] = field(default_factory=list)
+
+    @property
+    def xy_m(self) -> np.ndarray:
+        return self.mean[:2]
+
+
+def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, s: BodySettings) -> Person:
+    """Somebody seen for the first time at theta (x, y, height)."""
+    mean = np.array([*theta[:2], np.clip(theta[2], 1.2, 2.1), s.half_width_m, 0.0, 0.0])
+    spread = np.zeros((6, 6))
+    spread[:3, :3] = covariance
+    spread[R, R] = s.half_width_sigma_m**2
+    spread[VX, VX] = spread[VY, VY] = s.speed_sigma_m_s**2
+    return Person(mean, spread, now_ns, now_ns, now_ns, s.height_m, s.half_width_m)
+
+
+def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s: BodySettings) -> None:
+    """Move everybody on by `dt_s`. `damp`: bool (T,), who is unseen and not on the way out slows down."""
+    if not people:
+        return
+    mean = np.stack([p.mean for p in people])
+    covariance = np.stack([p.covariance for p in people])
+    coasting = np.array([(now_ns - p.seen_ns) / 1e9 > COASTING_S + dt_s for p in people])
+    n = len(people)
+    keep = np.exp(-dt_s / s.posture_return_s)
+    keep_v = np.where(coasting & damp, np.exp(-dt_s / s.coast_damping_s), 1.0)
+    f = np.zeros((n, 6, 6))
+    f[:, range(6), range(6)] = 1.0
+    f[:, 0, VX] = f[:, 1, VY] = dt_s
+    f[:, H, H] = f[:, R, R] = keep
+    f[:, VX, VX] = f[:, VY, VY] = keep_v
+    predicted = np.einsum("tij,tj->ti", f, mean)
+    predicted[:, H] += (1 - keep) * np.array([p.stature_m for p in people])
+    predicted[:, R] += (1 - keep) * np.array([p.width_m for p in people])
+    q = s.wander_m2_s3
+    noise = np.zeros((n, 6, 6))
+    noise[:, [0, 1], [0, 1]] = q * dt_s**3 / 3 + np.where(coasting, s.coast_drift_m**2 * dt_s, 0.0)[:, None]
+    noise[:, [0, 1, VX, VY], [VX, VY, 0, 1]] = q * dt_s**2 / 2
+    noise[:, [VX, VY], [VX, VY]] = q * dt_s
+    noise[:, H, H] = s.posture_sigma_m**2 * dt_s
+    noise[:, R, R] = (s.posture_sigma_m / 2) ** 2 * dt_s
+    spread = f @ covariance @ f.transpose(0, 2, 1) + noise
+    too_wide = np.sqrt(np.maximum((spread[:, 0, 0] + spread[:, 1, 1]) / 2 / s.greatest_sigma_m**2, 1.0))
+    shrink = np.ones((n, 6))
+    shrink[:, :2] /= too_wide[:, None]
+    spread *= shrink[:, :, None] * shrink[:, None, :]
+    for k, person in enumerate(people):
+        person.mean, person.covariance = predicted[k], spread[k]
+        person.trail.append(Moment(now_ns, predicted[k], spread[k], predicted[k], spread[k], f[k], False))
+        person.sources, person.boxes = {}, {}
+
+
+def solve(
+    prior_mean: np.ndarray, prior_information: np.ndarray, information: np.ndarray, vector: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior mean (..., 6) and covariance (..., 6, 6) of a prior and measurements in information form."""
+    total = prior_information + information
+    covariance = np.linalg.inv(total)
+    right = np.einsum("...ij,...j->...i", prior_information, prior_mean) + vector
+    mean = np.einsum("...ij,...j->...i", covariance, right)
+    return mean, (covariance + np.swapaxes(covariance, -1, -2)) / 2
+
+
+def limit(mean: np.ndarray, s: BodySettings) -> np.ndarray:
+    """States (T, 6) within what people are."""
+    mean = mean.copy()
+    mean[:, H] = np.clip(mean[:, H], 0.7, 2.2)
+    mean[:, R] = np.clip(mean[:, R], 0.15, 0.55)
+    speed = np.linalg.norm(mean[:, VX:], axis=1)
+    mean[:, VX:] *= np.minimum(1.0, s.greatest_speed_m_s / np.maximum(speed, 1e-9))[:, None]
+    return mean
+
+
+def smooth(trail: list[Moment], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """State and covariance `steps` before the end of a trail, from all of it (Rauch, Tung & Striebel, 1965)."""
+    mean, covariance = trail[-1].mean, trail[-1].covariance
+    for k in range(len(trail) - 2, len(trail) - 2 - steps, -1):
+        now, then = trail[k + 1], trail[k]
+        gain = np.linalg.solve(now.predicted_covariance, now.transition @ then.covariance).T
+        mean = then.mean + gain @ (mean - now.predicted_mean)
+        covariance = then.covariance + gain @ (covariance - now.predicted_covariance) @ gain.T
+    return mean, covariance

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Every number of the floor tracker, in one place; none of them is about one room or one recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """What people look like in a box, and how they move. Metres, seconds."""
+
+    height_m: float = 1.70
+    height_sigma_m: float = 0.10
+    half_width_m: float = 0.31
+    half_width_sigma_m: float = 0.05
+    posture_sigma_m: float = 0.05
+    """Random walk of the apparent height, a square root of a second; it comes back to the person's own ..."""
+    posture_return_s: float = 3.0
+    wander_m2_s3: float = 1.0
+    """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
+    speed_sigma_m_s: float = 0.8
+    """Of somebody seen for the first time."""
+    greatest_speed_m_s: float = 2.5
+    coast_damping_s: float = 0.8
+    """Velocity of somebody unseen fades with this time constant ..."""
+    coast_drift_m: float = 0.4
+    """... and where they are gets uncertain, a square root of a second."""
+    greatest_sigma_m: float = 1.5
+    side_sigma_m: float = 0.10
+    """Spread of a box's edges on the body, from recorded boxes of walking people: arms and steps move the sides ..."""
+    top_sigma_m: float = 0.06
+    bottom_sigma_m: float = 0.09
+    edge_sigma: float = 0.025
+    """... and the detector's own spread as a share of the box's height."""
+    independent: float = 0.5
+    """Share of a measurement's information that is new: the errors of one camera last for several pictures."""
+    keypoint_independent: float = 0.35
+
+
+@dataclass(frozen=True)
+class AssociationSettings:
+    """Log-likelihoods. A gain above 0 is better explained by the body than by clutter and a miss."""
+
+    sure_score: float = 0.5
+    least_score: float = 0.1
+    clutter: float = 0.1
+    """False boxes a picture, in a volume of one box's height along every edge."""
+    weak_penalty: float = 1.5
+    twin_penalty: float = 2.0
+    weak_s: float = 2.0
+    """Weak detections are believed so long after a sure one: a coat on a hook is a weak person for ever."""
+    detected: float = 0.95
+    hidden_side: float = 0.04
+    """Chance that an edge is not the body's own, though nothing known hides it ..."""
+    hidden_bottom: float = 0.08
+    covered: float = 0.6
+    """... and as much more as the share of the body that somebody nearer covers."""
+    sweeps: int = 3
+    """How often each camera's matches are made at most, each time in the light of all other cameras' ..."""
+    blocks: int = 4
+    """... and in how many blocks one after the other."""
+    soft: bool = True
+    """Whether a match counts for less where others contend for it."""
+    same_track_gain: float = 2.0
+    """When the camera's own tracker says the same person (or, taken off, another)."""
+    camera_memory_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class FloorSettings:
+    """Life and death of tracks. Metres, seconds."""
+
+    body: BodySettings = field(default_factory=BodySettings)
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+    outside_m: float = 0.3
+    """Boxes this far beyond floor, margin and gates are of people outside, or reflections."""
+    join_d2: float = 11.0
+    """Boxes of several cameras at this Mahalanobis distance or less can begin one track."""
+    vague_m: float = 1.2
+    """A box whose place is known less well than this begins nobody alone."""
+    start_s: float = 1.0
+    """People may be inside when it begins: until then births are easy everywhere."""
+    evidence: float = 3.0
+    """Cameras that saw a candidate, less those that should have, before it is somebody at a door ..."""
+    evidence_inside: float = 12.0
+    """... and in the middle of the room, where nobody appears."""
+    least_hits: int = 2
+    support: float = 0.5
+    """Share of the cameras which should see a candidate that must do so; a reflection or a poster is in one."""
+    beside_m: float = 0.5
+    """A candidate so near to somebody must be seen apart from them, in one picture ..."""
+    beside_hits: int = 3
+    """... and so often."""
+    candidate_patience_s: float = 0.6
+    lost_s: float = 0.4
+    reattach_speed_m_s: float = 1.8
+    reattach_m: float = 0.6
+    gone_s: float = 0.6
+    """Unseen for so long at a place where people leave: gone."""
+    coast_s: float = 60.0
+    established_s: float = 1.0
+    """Who was seen well and alone for so long is somebody, and does not end in the middle of the room."""
+    alone_m: float = 0.5
+    doubtful_s: float = 1.5
+    """Who was not, and is unseen for so long or hardly supported, is nobody."""
+    ghost_support: float = 0.35
+    twin_m: float = 0.35
+    doubtful_twin_m: float = 0.6
+    """The same where one of them is not established."""
+    twin_s: float = 0.8
+    """Two tracks nearer than this for so long ..."""
+    twin_apart: float = 0.1
+    """... that fewer than this share of the cameras' looks show as two share one person's boxes."""

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`FloorTracker`: one identity a person over all cameras.
+
+Every window: predict; give all cameras' boxes to people, then what is left to candidates; begin candidates where boxes
+of several cameras agree; candidates with enough evidence become people, or a lost person found again; people who are
+not seen coast, and end only where one can leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibration.layout import StoreLayout
+from pipeline.messages import CameraTracks, FloorTrack
+from pipeline.perception.floor.associate import Matches, associate
+from pipeline.perception.floor.births import born
+from pipeline.perception.floor.person import Person, limit, predict
+from pipeline.perception.floor.scene import scene_of
+from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.sightings import Sightings, overlap, sightings
+from pipeline.perception.recorded import Room
+
+NS = 1_000_000_000
+FADING_S = 3.5
+"""Memory of support."""
+DISTINCT = 0.85
+"""Boxes that overlap less than this, in shares of the smaller, show two bodies."""
+
+
+class FloorTracker:
+    """`update` once a window with what the cameras saw; a camera that was not looked at is simply absent."""
+
+    def __init__(self, room: StoreLayout | Room, settings: FloorSettings | None = None) -> None:
+        self._settings = settings or FloorSettings()
+        self.scene = scene_of(room)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody; ids begin at t0001 again."""
+        self.people: list[Person] = []
+        self._candidates: list[Person] = []
+        self._memory: dict[tuple[int, int], tuple[Person, int]] = {}
+        self._close: dict[tuple[str, str], _Closeness] = {}
+        self._next_id = 1
+        self._first_ns: int | None = None
+        self._now_ns = 0
+
+    def update(self, camera_tracks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]:
+        """Everybody in the shop at `at_ns`, by track id; `sources` is empty for somebody nobody sees."""
+        s = self._settings
+        self._predict(at_ns)
+        seen = sightings(
+            self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
+        )  # fmt: skip
+        free = np.ones(len(seen), bool)
+        self._associate(self.people, seen, free)
+        self._note_alone()
+        free &= ~seen.twin
+        self._associate(self._candidates, seen, free)
+        self._candidates += born(seen, free, self.scene, at_ns, s)
+        self._confirm(seen)
+        self._part_twins(seen)
+        self._remove()
+        return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id)]
+
+    def _predict(self, at_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = at_ns
+        dt_s = max(0.0, (at_ns - self._now_ns) / NS) if self._now_ns else 0.0
+        self._now_ns = at_ns
+        self._dt_s = dt_s
+        everybody = self.people + self._candidates
+        damp = np.array([not self.scene.has_left(p.xy_m, p.mean[4:]) for p in everybody], bool)
+        predict(everybody, dt_s, at_ns, damp, self._settings.body)
+
+    def _associate(self, group: list[Person], seen: Sightings, free: np.ndarray) -> None:
+        """Give free boxes to people, update those, and clear what was given in `free`."""
+        if not group:
+            return
+        s, body = self._settings, self._settings.body
+        bank = self.scene.bank
+        mean = np.stack([p.mean for p in group])
+        covariance = np.stack([p.covariance for p in group])
+        shown = self.scene.shown(mean[:, :2])
+        fresh_ns = self._now_ns - round(s.association.weak_s * NS)
+        matches = associate(
+            bank, seen, mean, covariance, shown, free, self._continuity(group, seen), body, s.association,
+            np.array([p.sure_ns >= fresh_ns for p in group]),
+        )  # fmt: skip
+        after = limit(matches.mean, body)
+        fade = np.exp(-self._dt_s / FADING_S)
+        for k, person in enumerate(group):
+            person.mean, person.covariance = after[k], matches.covariance[k]
+            has = matches.box[k] >= 0
+            person.trail[-1] = replace(
+                person.trail[-1], mean=person.mean, covariance=person.covariance, seen=bool(has.any())
+            )
+            chance = np.where(seen.looked, matches.detected[k], 0.0)
+            person.views = person.views * fade + has.sum()
+            person.expected = person.expected * fade + np.maximum(chance, has).sum()
+            person.evidence += has.sum() - 0.8 * chance[~has].sum()
+            self._note(person, k, matches, seen)
+        free[matches.box[matches.box >= 0]] = False
+
+    def _note(self, person: Person, k: int, matches: Matches, seen: Sightings) -> None:
+        """What somebody's matches mean for who was seen when, and for their own height and width."""
+        boxes = matches.box[k]
+        cameras = np.flatnonzero(boxes >= 0)
+        person.sources = {self.scene.bank.ids[c]: int(seen.row[boxes[c]]) for c in cameras}
+        person.boxes = {int(c): int(boxes[c]) for c in cameras}
+        if not len(cameras):
+            return
+        person.seen_ns = self._now_ns
+        person.hits += 1
+        if (seen.score[boxes[cameras]] >= self._settings.association.sure_score).any():
+            person.sure_ns = self._now_ns
+        body = self._settings.body
+        gain = self._dt_s / 10.0
+        person.stature_m += gain * (float(np.clip(person.mean[2], 1.4, 2.0)) - person.stature_m)
+        person.width_m += gain * (float(np.clip(person.mean[3], 0.2, 0.45)) - person.width_m)
+        person.width_m = float(np.clip(person.width_m, body.half_width_m - 0.1, body.half_width_m + 0.1))
+        for c in cameras:
+            if seen.track[boxes[c]] >= 0:
+                self._memory[int(c), int(seen.track[boxes[c]])] = (person, self._now_ns)
+
+    def _continuity(self, group: list[Person], seen: Sightings) -> np.ndarray | None:
+        """Gains (T, N) from the cameras' own trackers."""
+        if not (seen.track >= 0).any():
+            return None
+        s = self._settings.association
+        horizon_ns = self._now_ns - round(s.camera_memory_s * NS)
+        self._memory = {key: m for key, m in self._memory.items() if m[1] >= horizon_ns}
+        place = {id(p): k for k, p in enumerate(group)}
+        gain = np.zeros((len(group), len(seen)))
+        for n in np.flatnonzero(seen.track >= 0):
+            known = self._memory.get((int(seen.camera[n]), int(seen.track[n])))
+            if known is None:
+                continue
+            gain[:, n] = -s.same_track_gain
+            if id(known[0]) in place:
+                gain[place[id(known[0])], n] = s.same_track_gain
+        return gain
+
+    def _confirm(self, seen: Sightings) -> None:
+        """Candidates with enough evidence become people; one that a lost person can have walked to is that person."""
+        s = self._settings
+        starting = self._now_ns - (self._first_ns or 0) <= s.start_s * NS
+        waiting = []
+        for candidate in self._candidates:
+            door = candidate.at_door or starting
+            near = [p for p in self.people if np.linalg.norm(p.xy_m - candidate.xy_m) < s.beside_m]
+            if near and candidate.seen_ns == self._now_ns:
+                candidate.near += 1
+                candidate.apart += all(_seen_apart(p, candidate, seen) for p in near)
+            lost = self._lost_near(candidate)
+            needed = s.evidence if door or lost else s.evidence_inside
+            enough = (
+                candidate.evidence >= needed
+                and candidate.hits >= s.least_hits
+                and candidate.views >= s.support * candidate.expected
+                and (not near or candidate.apart >= min(s.beside_hits, candidate.near))
+            )
+            if not enough:
+                waiting.append(candidate)
+            elif lost is not None:
+                self._take_over(lost, candidate)
+            else:
+                candidate.track_id = f"t{self._next_id:04d}"
+                self._next_id += 1
+                self.people.append(candidate)
+        self._candidates = waiting
+
+    def _lost_near(self, candidate: Person) -> Person | None:
+        """Of the people lost since before the candidate appeared, the one who had the shortest way for their time."""
+        s = self._settings
+        best, best_ratio = None, 1.0
+        for person in self.people:
+            since_ns = person.lost_ns or person.seen_ns
+            unseen_s = (candidate.born_ns - since_ns) / NS
+            if not person.lost_ns and unseen_s < s.lost_s:
+                continue
+            way_m = float(np.linalg.norm(person.xy_m - candidate.xy_m))
+            ratio = way_m / (s.reattach_m + s.reattach_speed_m_s * max(unseen_s, 0.0))
+            if ratio < best_ratio:
+                best, best_ratio = person, ratio
+        return best
+
+    def _take_over(self, lost: Person, found: Person) -> None:
+        lost.mean, lost.covariance, lost.trail = found.mean, found.covariance, found.trail
+        lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
+        lost.hits += found.hits
+        lost.views, lost.expected, lost.lost_ns = found.views, found.expected, 0
+        for key, (person, when_ns) in list(self._memory.items()):
+            if person is found:
+                self._memory[key] = (lost, when_ns)
+
+    def _part_twins(self, seen: Sightings) -> None:
+        """Two tracks in one place that no camera sees apart share one person's boxes: the one with less is lost."""
+        s = self._settings
+        close: dict[tuple[str, str], _Closeness] = {}
+        active = [p for p in self.people if not p.lost_ns]
+        xy = np.reshape([p.xy_m for p in active], (-1, 2))
+        known = np.array([p.alone_s >= s.established_s for p in active], bool)
+        reach_m = np.where(known[:, None] & known, s.twin_m, s.doubtful_twin_m)
+        near = np.linalg.norm(xy[:, None] - xy, axis=-1) < reach_m
+        for i, k in zip(*np.nonzero(np.triu(near, 1)), strict=True):
+            a, b = active[i], active[k]
+            pair = (a.track_id, b.track_id)
+            was = close[pair] = self._close.get(pair) or _Closeness(self._now_ns)
+            was.looks += len(a.boxes.keys() | b.boxes.keys())
+            was.apart += _seen_apart(a, b, seen)
+            if self._now_ns - was.since_ns > s.twin_s * NS and was.apart < s.twin_apart * was.looks:
+                (a if (a.alone_s, a.views) < (b.alone_s, b.views) else b).lost_ns = self._now_ns
+        self._close = close
+        for person in self.people:
+            if person.lost_ns and len(person.boxes) >= 2 and person.views > 0.5 * person.expected:
+                person.lost_ns = 0
+
+    def _note_alone(self) -> None:
+        """Who is seen well, apart from everybody, is getting known."""
+        xy = np.reshape([p.xy_m for p in self.people], (-1, 2))
+        away = np.linalg.norm(xy[:, None] - xy, axis=-1) + np.diag(np.full(len(xy), np.inf))
+        for k, person in enumerate(self.people):
+            if len(person.boxes) >= 2 and away[k].min() > self._settings.alone_m:
+                person.alone_s += self._dt_s
+
+    def _remove(self) -> None:
+        s = self._settings
+        patience_ns = max(s.candidate_patience_s, 1.5 * self._dt_s) * NS
+        self._candidates = [
+            c for c in self._candidates
+            if self._now_ns - c.seen_ns <= patience_ns and c.evidence > -2 and self.scene.on_floor(c.xy_m[None])[0]
+        ]  # fmt: skip
+        self.people = [p for p in self.people if not self._is_gone(p)]
+
+    def _is_gone(self, person: Person) -> bool:
+        s = self._settings
+        unseen_s = (self._now_ns - person.seen_ns) / NS
+        if person.alone_s < s.established_s:
+            hardly = person.expected > 8 and person.views < s.ghost_support * person.expected
+            if person.lost_ns or hardly or unseen_s > s.doubtful_s:
+                return True
+        if unseen_s <= s.gone_s:
+            return False
+        return unseen_s > s.coast_s or self.scene.has_left(person.xy_m, person.mean[4:])
+
+    def _floor_track(self, person: Person) -> FloorTrack:
+        return FloorTrack(
+            track_id=person.track_id,
+            at_ns=self._now_ns,
+            floor_xy_m=person.mean[:2].copy(),
+            covariance_m2=person.covariance[:2, :2].copy(),
+            velocity_m_s=person.mean[4:].copy(),
+            last_seen_ns=person.seen_ns,
+            sources=dict(sorted(person.sources.items())),
+        )
+
+
+@dataclass
+class _Closeness:
+    """Two tracks in one place: since when, how many looks of cameras meanwhile, and how many showed two bodies."""
+
+    since_ns: int
+    looks: int = 0
+    apart: int = 0
+
+
+def _seen_apart(a: Person, b: Person, seen: Sightings) -> int:
+    """How many cameras have a box for each of the two that are not the same body twice."""
+    both = a.boxes.keys() & b.boxes.keys()
+    pairs = [(a.boxes[c], b.boxes[c]) for c in both]
+    return sum(
+        not (seen.twin[i] or seen.twin[k]) and overlap(seen.box_px[i], seen.box_px[k]) < DISTINCT for i, k in pairs
+    )
