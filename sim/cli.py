@@ -75,6 +75,24 @@ def preview(
         Console().print(str(path), soft_wrap=True)
 
 
+@app.command()
+def show(
+    truth: Annotated[Path, typer.Argument(metavar="REC|TRUTH.csv", help="A recording with truth, or true places.")],
+    tracks: Annotated[Path, typer.Argument(metavar="RUN|TRACKS.csv", help="A run's folder, or found places.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for paths.png and film.mp4.")],
+    fps: Annotated[float, typer.Option(help="Frames a second of files with frame numbers.")] = 10.0,
+    film: Annotated[bool, typer.Option(help="Also the film.")] = True,
+) -> None:
+    """Tracks beside the truth: floor paths with every change of label marked, and a film."""
+    from sim.show import scene_of_files, scene_of_run
+    from sim.show import show as show_scene
+
+    scene = scene_of_run(truth, tracks) if truth.is_dir() else scene_of_files(truth, tracks, fps)
+    for path in show_scene(scene, out, film):
+        Console().print(str(path), soft_wrap=True)
+    Console().print(f"{len(scene.changes)} changes of label")
+
+
 @app.command("import")
 def import_footage(
     layout: Annotated[Path, typer.Argument(help="Folder with layout.yaml, catalogue.yaml and planogram.yaml.")],
@@ -124,9 +142,16 @@ def suite(
     out: Annotated[Path, typer.Option("--out", "-o", help="Recordings and runs are kept here.")],
     seeds: Annotated[str, typer.Option(help="FIRST-LAST or a comma-separated list.")] = "0-9",
     keep_video: Annotated[bool, typer.Option(help="Keep the recordings' videos.")] = True,
+    detections: Annotated[
+        bool, typer.Option("--detections", help="No video: noisy boxes, and the figures of the floor tracker alone.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, with --detections.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
 ) -> None:
     """Record, run and score scenarios with many seeds, and print the figures of this build."""
+    if detections:
+        _tracking_suite(scenarios, _seeds(seeds), out, workers, as_json)
+        return
     _needs("panda3d", "sim")
     from pipeline import runtime
     from sim.record import record as record_scenario
@@ -152,6 +177,26 @@ def suite(
         console.print(figures_table(scores, title="all scenarios"))
     if as_json:
         print(json.dumps([s.as_dict() for s in scores], indent=1))
+
+
+def _tracking_suite(scenarios: list[str], seeds: list[int], out: Path, workers: int, as_json: bool) -> None:
+    _needs("trackeval", "score")
+    from sim.record import progress_bar
+    from sim.report import tracking_table
+    from sim.sightings.suite import figures, run_tracking_suite
+    from sim.sightings.trackers import PipelineTracker
+
+    with progress_bar(not as_json, "playing and tracking", len(scenarios) * len(seeds)) as advance:
+        results = run_tracking_suite(
+            scenarios, seeds, out, PipelineTracker, workers=workers, done=lambda _result: advance(1)
+        )
+    groups = {name: [r for r in results if r.scenario == Path(name).stem] for name in scenarios}
+    groups |= {"all": results} if len(scenarios) > 1 else {}
+    table = {name: figures(group) for name, group in groups.items()}
+    if as_json:
+        print(json.dumps({"scenarios": table, "recordings": [r.as_dict() for r in results]}, indent=1))
+    else:
+        Console().print(tracking_table(table))
 
 
 def score(

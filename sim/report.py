@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -51,6 +51,26 @@ def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
     if len(scores) > 1:
         table.add_section()
         table.add_row("all", *_cells(scores))
+    return table
+
+
+def tracking_table(rows: Mapping[str, Mapping]) -> Table:
+    """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario."""
+    table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left")
+    table.add_column("scenario")
+    columns = ("visits", "IDF1", "MOTA", "switches", "held", "wrong flagged", "visits flagged", "record x", "track x")
+    keys = (
+        "visits", "idf1", "mota", "switches", "held", "wrong_flagged_before", "visits_flagged", "record_x_real_time",
+        "track_x_real_time",
+    )  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, figures in rows.items():
+        cells = []
+        for key in keys:
+            value = figures[key]
+            cells.append("-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}")
+        table.add_row(name, *cells)
     return table
 
 

@@ -123,8 +123,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     visits, without = _score_visits(truth_visits, receipts)
     found = [e for e in _read_lines(run / "events.jsonl") if e["type"] == "shelf-event"]
     truth_events = _read_lines(recording / "truth" / "events.jsonl")
-    truth_xy = _read_positions(recording / "truth" / "people.csv", "person")
-    track_xy = _read_positions(run / "tracks.csv", "track")
+    truth_xy = read_positions(recording / "truth" / "people.csv", "person")
+    track_xy = read_positions(run / "tracks.csv", "track")
     everybody = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy))
     inside, track_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
     return Score(
@@ -262,7 +262,7 @@ def capture_times(video: Path, start_ns: int) -> np.ndarray:
         return np.array([start_ns + round(pts * stream.time_base * 1_000_000_000) for pts in stamps], np.int64)
 
 
-def _read_positions(path: Path, name_column: str) -> Positions:
+def read_positions(path: Path, name_column: str) -> Positions:
     rows: dict[int, tuple[list[str], list]] = {}
     with _open(path) as file:
         for row in csv.DictReader(file):

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Play, detect, track and score many visits without a picture: the tracker's figures on hundreds of seeds."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from calibration.layout import load_layout
+from pipeline.errors import ScenarioError
+from pipeline.messages import CameraTracks, FloorTrack
+from sim.identity_score import Flag, VisitIdentity, visit_identities
+from sim.score import inside_the_shop, read_positions, truth_at
+from sim.sightings.recording import read_detections, record_detections
+from sim.tracking_score import Positions, TrackingScore, score_tracks
+
+TRACKS, FIGURES = "tracks.csv", "tracking.json"
+
+
+class Tracker(Protocol):
+    """What follows people on the floor; a new one for every recording."""
+
+    def update(self, looks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]: ...
+
+    def flags(self) -> list[Flag]:
+        """Warnings of all windows so far."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One recording's figures. `seconds`: of the recording; `record_s`, `track_s`: what it took."""
+
+    recording_id: str
+    scenario: str
+    seed: int
+    floor: TrackingScore
+    visits: tuple[VisitIdentity, ...]
+    seconds: float
+    record_s: float
+    track_s: float
+
+    def as_dict(self) -> dict:
+        visits = [asdict(v) | {"held": v.held} for v in self.visits]
+        return asdict(self) | {"visits": visits}
+
+
+def windows(folder: Path, step_s: float) -> Iterator[tuple[int, list[CameraTracks]]]:
+    """(middle of the window, what cameras saw in it) of a recording of detections, in time order."""
+    cameras = read_detections(folder)
+    first = min(int(c.at_ns.min()) for c in cameras if len(c.at_ns))
+    step = round(step_s * 1e9)
+    looks: dict[int, dict[str, CameraTracks]] = {}
+    for camera in cameras:
+        for at_ns, found in zip(camera.at_ns, camera.found, strict=True):
+            number = (int(at_ns) - first + step // 2) // step
+            looks.setdefault(number, {})[camera.camera_id] = CameraTracks(
+                camera.camera_id, int(at_ns), found, np.full(len(found), -1)
+            )
+    for number in sorted(looks):
+        yield first + number * step, list(looks[number].values())
+
+
+def track(folder: Path, tracker: Tracker, step_s: float) -> tuple[Positions, list[Flag]]:
+    """Run a tracker over a recording of detections."""
+    positions: Positions = {}
+    for at_ns, looks in windows(folder, step_s):
+        found = tracker.update(looks, at_ns)
+        xy = np.array([t.floor_xy_m for t in found], float).reshape(-1, 2)
+        positions[at_ns] = ([t.track_id for t in found], xy)
+    return positions, tracker.flags()
+
+
+def score_tracking(folder: Path, tracks: Positions, flags: Sequence[Flag], gate_m: float = 0.5):
+    """(TrackingScore, identities of the visits) of tracks against a recording's truth."""
+    truth = truth_at(read_positions(folder / "truth" / "people.csv", "person"), sorted(tracks))
+    inside, kept = inside_the_shop(truth, tracks, load_layout(folder / "layout.yaml"), gate_m)
+    visits = json.loads((folder / "truth" / "receipts.json").read_text(encoding="utf-8"))["visits"]
+    return score_tracks(inside, kept, gate_m), visit_identities(truth, tracks, visits, flags, gate_m)
+
+
+def write_tracks(path: Path, tracks: Positions) -> None:
+    """`at_ns,track,x_m,y_m`, as a run writes them."""
+    lines = ["at_ns,track,x_m,y_m"]
+    for at_ns, (names, xy) in sorted(tracks.items()):
+        lines += [f"{at_ns},{name},{x:.4f},{y:.4f}" for name, (x, y) in zip(names, xy, strict=True)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def one(scenario: str, seed: int, folder: Path, make_tracker: Callable[[Path], Tracker]) -> Tracked:
+    """Record (unless it is there already), track and score one; tracks and figures are written into its folder."""
+    begin = time.perf_counter()
+    out = folder / f"{Path(scenario).stem}-s{seed}"
+    if not (out / "manifest.json").exists():
+        record_detections(scenario, seed, out)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    recorded = time.perf_counter()
+    fps = max(spec.fps for spec in load_layout(out / "layout.yaml").cameras)
+    tracks, flags = track(out, make_tracker(out), 1 / fps)
+    tracked = time.perf_counter()
+    write_tracks(out / TRACKS, tracks)
+    floor, visits = score_tracking(out, tracks, flags)
+    result = Tracked(
+        manifest["recording_id"], Path(scenario).stem, seed, floor, tuple(visits), manifest["duration_s"],
+        recorded - begin, tracked - recorded,
+    )  # fmt: skip
+    (out / FIGURES).write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
+    return result
+
+
+def run_tracking_suite(
+    scenarios: Sequence[str],
+    seeds: Sequence[int],
+    folder: Path,
+    make_tracker: Callable[[Path], Tracker],
+    *,
+    workers: int = 1,
+    done: Callable[[Tracked], None] = lambda result: None,
+) -> list[Tracked]:
+    """Every scenario with every seed, on `workers` processes; `done` is called as each is ready.
+
+    `make_tracker` gets the recording's folder and must be importable (it is sent to the processes by name).
+    """
+    if not 0 <= min(seeds) <= max(seeds) <= 999:
+        raise ScenarioError(f"seeds are 0 to 999, got {min(seeds)} to {max(seeds)}")
+    jobs = [(s, seed, folder, make_tracker) for s in scenarios for seed in seeds]
+    results = []
+    if workers == 1:
+        for job in jobs:
+            results.append(one(*job))
+            done(results[-1])
+        return results
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for future in [pool.submit(one, *job) for job in jobs]:
+            results.append(future.result())
+            done(results[-1])
+    return results
+
+
+def figures(results: Sequence[Tracked]) -> dict:
+    """The figures of several recordings together; shares are None where there is nothing to share out."""
+    visits = [v for r in results for v in r.visits]
+    wrong = [v for v in visits if not v.held]
+    changes = [c for v in wrong for c in v.changes]
+    seconds = sum(r.seconds for r in results)
+
+    def share(part: int, of: int) -> float | None:
+        return part / of if of else None
+
+    return {
+        "recordings": len(results),
+        "visits": len(visits),
+        "idf1": float(np.mean([r.floor.idf1 for r in results])) if results else None,
+        "mota": float(np.mean([r.floor.mota for r in results])) if results else None,
+        "switches": sum(r.floor.switches for r in results),
+        "held": share(len(visits) - len(wrong), len(visits)),
+        "wrong_flagged_before": share(sum(c.flagged for c in changes), len(changes)),
+        "visits_flagged": share(sum(v.flagged for v in visits), len(visits)),
+        "record_x_real_time": share(seconds, sum(r.record_s for r in results)),
+        "track_x_real_time": share(seconds, sum(r.track_s for r in results)),
+    }
