@@ -19,6 +19,7 @@
     ├── PaymentError             a payment provider's settings or address are wrong
     │   ├── PaymentDeclinedError the hold asked for at entry was refused
     │   └── SignatureError       a webhook that its provider did not sign
+    ├── CouponError              a coupon is not the shopper's, spent, expired or unknown
     ├── CorrectionError          a receipt cannot be corrected in the way asked for
     ├── ScenarioError            a scenario file is wrong
     └── OutputError              what the command makes cannot be written (disk full, no permission)
@@ -85,6 +86,10 @@ class PaymentDeclinedError(PaymentError):
 
 
 class SignatureError(PaymentError):
+    pass
+
+
+class CouponError(WalkoutError):
     pass
 
 

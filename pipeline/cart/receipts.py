@@ -4,17 +4,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from calibration.catalogue import Catalogue
 from pipeline.cart.fold import CartState, cart_of, coupons_of, missing, payer_of
 from pipeline.cart.price_book import PriceBook
 from pipeline.cart.pricing import bill_of, price_lines
 from pipeline.cart.rules import BillingRules
-from pipeline.messages import ReceiptIssued, ReviewNote, VisitOpened
+from pipeline.messages import Event, ReceiptIssued, ReviewNote, VisitOpened
 
 
-def receipt_of(state: CartState, visit_id: str, prices: PriceBook | Catalogue, rules: BillingRules) -> ReceiptIssued:
+def receipt_of(
+    state: CartState,
+    visit_id: str,
+    prices: PriceBook | Catalogue,
+    rules: BillingRules,
+    at_desk: Sequence[Event] = (),
+) -> ReceiptIssued:
     """The bill of a visit whose opening and closing are in `state`; a pure function of them and the named events.
+
+    `at_desk`: coupons and decisions of staff that belong to the visit though the closing cannot name them.
 
     Events that the closing names and that never came are put down as a note, and the receipt is held. A visit of staff
     is billed nothing. Raises `ValueError` when the visit is not closed or was never opened.
@@ -22,6 +31,10 @@ def receipt_of(state: CartState, visit_id: str, prices: PriceBook | Catalogue, r
     opened, closed = state.opened(visit_id), state.closed(visit_id)
     if opened is None or closed is None:
         raise ValueError(f"visit {visit_id} cannot be billed: it was {'not closed' if opened else 'never opened'}")
+    if at_desk:
+        named = (*closed.event_ids, *(e.event_id for e in at_desk))
+        closed = closed.model_copy(update={"event_ids": named})
+        state = CartState({**state.events, **{e.event_id: e for e in at_desk}, closed.event_id: closed})
     book, payer = PriceBook.of(prices), payer_of(state, visit_id)
     cart = cart_of(state, visit_id, rules)
     lines, notes = price_lines(cart, book, opened.store_id, rules, payer=payer is not None), cart.notes

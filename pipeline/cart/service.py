@@ -86,7 +86,7 @@ class _Gauges:
 def _published(events: Sequence[Event]) -> None:
     now_ns = time.time_ns()
     for event in events:
-        if isinstance(event, ReceiptIssued):
+        if isinstance(event, ReceiptIssued) and event.version == 1:
             metrics.RECEIPTS.labels("held" if event.held_for_review else "billed").inc()
             metrics.TIME_TO_RECEIPT.observe(max(now_ns - event.left_at_ns, 0) / 1e9)
             log.info(

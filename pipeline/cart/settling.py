@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select, update
 
 from calibration.catalogue import Catalogue
+from pipeline.cart import desk
 from pipeline.cart.fold import CartState, fold
 from pipeline.cart.price_book import PriceBook
 from pipeline.cart.receipts import receipt_of
@@ -88,7 +89,8 @@ class Settling:
         if ahead:  # this process's clock is behind, or was put back: wait from now on, not until it has caught up
             db.execute(update(exits).where(is_in(db, exits.c.visit_id, ahead)).values(waiting_since_ns=now_ns))
         patience_ns = int(self._patience_s * 1e9)
-        return self._settle(db, {visit_id for visit_id, since_ns in waiting if now_ns - since_ns > patience_ns})
+        overdue = {visit_id for visit_id, since_ns in waiting if now_ns - since_ns > patience_ns}
+        return [*self._settle(db, overdue), *desk.unpublished(db, partitions)]
 
     def committed(self) -> None:
         self._remembered.update(self._new)
@@ -160,7 +162,7 @@ class Settling:
         if not visit_ids:
             return []
         closings, partitions = self._closings(db, visit_ids)
-        known = self._load(db, closings)
+        known, at_desk = self._load(db, closings), desk.noted(db, closings.keys())
         entries: dict[str, list[Event]] = {}
         for event in known.values():
             if isinstance(event, _ENTRY):
@@ -174,9 +176,10 @@ class Settling:
                 continue
             own = [known[i] for i in closed.event_ids if i in known]
             state = fold(CartState(), closed, *entries[visit_id], *own)
-            receipt = receipt_of(state, visit_id, self._prices, self._rules)
+            receipt = receipt_of(state, visit_id, self._prices, self._rules, at_desk.get(visit_id, ()))
             made.append((partitions[visit_id], receipt))
         self._store(db, [receipt for _, receipt in made])
+        desk.spend(db, [receipt for _, receipt in made if receipt.visit_id in at_desk])
         billed = {receipt.visit_id for _, receipt in made}
         for state, of in (("billed", billed), ("nobody", closings.keys() - billed)):
             if of:
@@ -186,9 +189,9 @@ class Settling:
 
     def _closings(self, db: Connection, visit_ids: set[str]) -> tuple[dict[str, VisitClosed], dict[str, int]]:
         rows = db.execute(
-            select(exits.c.visit_id, exits.c.event_id, exits.c.partition).where(
-                is_in(db, exits.c.visit_id, visit_ids), exits.c.state != "billed"
-            )
+            select(exits.c.visit_id, exits.c.event_id, exits.c.partition)
+            .where(is_in(db, exits.c.visit_id, visit_ids), exits.c.state != "billed")
+            .with_for_update()  # the desk notes nothing for them from here on
         ).all()
         known = self._events(db, [row.event_id for row in rows])
         return {r.visit_id: known[r.event_id] for r in rows}, {r.visit_id: r.partition for r in rows}

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Integer, MetaData
 ROOMS = (
     "pipeline.state.positions",
     "pipeline.cart.tables",
+    "pipeline.cart.desk_tables",
     "pipeline.payment.tables",
     "pipeline.gate.tables",
 )

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Coupons, decisions and corrections beside the log, on a real database and a real log."""
+
+import pytest
+
+from pipeline.cart.aggregator import TOPICS, Aggregator
+from pipeline.cart.corrections import Refund, RemoveLine, correct
+from pipeline.cart.desk import Desk
+from pipeline.errors import CorrectionError, CouponError
+from pipeline.eventlog import open_log
+from pipeline.messages import StaffDecision
+from pipeline.state import Database
+from tests.unit.cart.events import BREAD, COLA, T0, S, pick, visit
+from tests.unit.cart.test_promotions import FIVER, TENTH, book
+
+PRICES = book({**TENTH, "coupon": True}, {**FIVER, "coupon": True, "minimum_minor": 0}, {**TENTH, "id": "all"})
+ANNA = visit(pick(1), pick(2, BREAD, sure=0.6))
+BEN = visit(pick(4, person="t2", event_id="ben-1"), track="t2", shopper="ben", visit_id="v2", until_s=60)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Log, aggregator and desk on one state."""
+    log = open_log(f"sqlite:///{tmp_path}/log.sqlite")
+    database = Database(f"sqlite:///{tmp_path}/state.sqlite")
+    aggregator = Aggregator(log, database, PRICES)
+    now = [T0 + 10 * S]
+    yield log, aggregator, Desk(database, PRICES, clock=lambda: now[0]), now
+    aggregator.close()
+    database.close()
+    log.close()
+
+
+def published(log):
+    reader, found = log.read("test-reader", ["walkout.receipts"]), []
+    while records := reader.poll(0).records:
+        found += [r.event for r in records]
+    reader.close()
+    return found
+
+
+def receipt_of(aggregator, visit_id):
+    return max((r for r in aggregator.receipts() if r.visit_id == visit_id), key=lambda r: r.version)
+
+
+def test_a_coupon_is_on_one_receipt_only(shop):
+    log, aggregator, desk, _ = shop
+    coupon_id = desk.issue("fiver", "anna")
+    log.append([*ANNA[:3], *BEN[:3]])
+    desk.present(coupon_id, "anna", "v1", "shop")
+    desk.present(coupon_id, "anna", "v1", "shop")  # twice is once
+    with pytest.raises(CouponError, match="is presented, with visit v1"):
+        desk.present(coupon_id, "anna", "v2", "shop")
+    with pytest.raises(CouponError, match="is presented"):
+        desk.transfer(coupon_id, "anna", "ben")
+    log.append([*ANNA[3:], *BEN[3:]])
+    aggregator.catch_up(log.ends(TOPICS))
+    receipt = receipt_of(aggregator, "v1")
+    assert receipt.coupon_ids == (coupon_id,)
+    assert receipt_of(aggregator, "v2").coupon_ids == ()
+    with pytest.raises(CouponError, match="is spent, with visit v1"):
+        desk.present(coupon_id, "anna", "v3", "shop")
+
+
+def test_a_coupon_that_gave_nothing_is_free_again(shop):
+    log, aggregator, desk, _ = shop
+    coupon_id = desk.issue("fiver", "anna")
+    desk.present(coupon_id, "anna", "v1", "shop")
+    log.append(visit())
+    aggregator.catch_up(log.ends(TOPICS))
+    desk.transfer(coupon_id, "anna", "ben")
+    desk.present(coupon_id, "ben", "v2", "shop")
+
+
+def test_a_coupon_given_away_is_the_other_ones(shop):
+    _, _, desk, now = shop
+    coupon_id = desk.issue("tenth", "anna", expires_ns=now[0] + 10 * S)
+    desk.transfer(coupon_id, "anna", "ben")
+    with pytest.raises(CouponError, match="not one of shopper anna's"):
+        desk.present(coupon_id, "anna", "v1", "shop")
+    now[0] += 11 * S
+    with pytest.raises(CouponError, match="has expired"):
+        desk.present(coupon_id, "ben", "v2", "shop")
+
+
+@pytest.mark.parametrize("promotion_id", ["moon", "all"])
+def test_coupons_are_for_coupon_promotions(shop, promotion_id):
+    with pytest.raises(CouponError, match=promotion_id):
+        shop[2].issue(promotion_id, "anna")
+
+
+def test_what_staff_decide_before_the_exit_is_on_the_first_receipt(shop):
+    log, aggregator, desk, _ = shop
+    log.append(ANNA[:-1])
+    decision = StaffDecision(
+        event_id="d1", store_id="shop", at_ns=T0 + 20 * S, visit_id="v1", decision="bill", staff_id="s", gtin=BREAD
+    )
+    desk.decide(decision)
+    desk.decide(decision)
+    log.append(ANNA[-1:])
+    aggregator.catch_up(log.ends(TOPICS))
+    receipt = receipt_of(aggregator, "v1")
+    assert [(x.gtin, x.status) for x in receipt.lines] == [(BREAD, "billed"), (COLA, "billed")]
+    with pytest.raises(CorrectionError, match="has its receipt"):
+        desk.decide(decision.model_copy(update={"event_id": "d2"}))
+
+
+def test_a_correction_is_stored_once_and_published(shop):
+    log, aggregator, desk, _ = shop
+    log.append(ANNA)
+    aggregator.catch_up(log.ends(TOPICS))
+    first = receipt_of(aggregator, "v1")
+    second = desk.correct(first, [Refund(line_id="1", amount_minor=20)], by="staff-7", reason="goodwill")
+    with pytest.raises(CorrectionError, match="is at version 2: version 2 cannot follow"):
+        desk.correct(first, [RemoveLine(line_id="1")], by="staff-8", reason="mistake")
+    assert desk.newest(first.receipt_id) == second
+    aggregator.catch_up(log.ends(TOPICS))
+    for _ in range(50):
+        if len(published(log)) == 2:
+            break
+        aggregator.step(timeout_s=0.1)
+    assert published(log) == [first, second]
+    with pytest.raises(CorrectionError, match="no receipt r-none"):
+        desk.newest("r-none")
+
+
+def test_a_receipt_of_another_state_is_not_corrected_here(shop):
+    log, aggregator, desk, _ = shop
+    log.append(ANNA)
+    aggregator.catch_up(log.ends(TOPICS))
+    stranger = receipt_of(aggregator, "v1").model_copy(update={"visit_id": "v9", "receipt_id": "r-9"})
+    new = correct(stranger, [RemoveLine(line_id="1")], PRICES, by="s", reason="", at_ns=T0 + S)
+    with pytest.raises(CorrectionError, match="was not settled here"):
+        desk.store([new])
