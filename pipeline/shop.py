@@ -96,6 +96,7 @@ def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
     from models.backend import PoseNetwork, ProductNetwork
     from models.keypoints.refiner import KeypointRefiner
     from pipeline.perception.perceive import Perception
+    from pipeline.shelf.settings import ShelfSettings
     from pipeline.shelf.stage import ShelfStage as Shelf
 
     people = PoseNetwork(settings.person_weights)
@@ -116,7 +117,8 @@ def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
                 f"this catalogue, or run with product weights '{NO_WEIGHTS}'"
             )
     perception = Perception(shop.layout, people, refiner=refiner)
-    shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products)
+    hands = ShelfSettings(confidence_power=2.5, keypoint_sigma_px=4.0) if refiner is not None else None
+    shelf = Shelf(shop.layout, shop.catalogue, shop.planogram, products, hands)
     return Stages(perception, shelf, described)
 
 

@@ -207,7 +207,9 @@ class HandTracker:
         return Rays(
             np.array([c.position_m for c, _ in kept]),
             np.array([c.rays(k[:2]) for c, k in kept]),
-            np.array([self._sigma_px * c.size_px[0] / 1280 / c.matrix[0, 0] / k[2] for c, k in kept]),
+            np.array(
+                [self._sigma_px * c.size_px[0] / 1280 / c.matrix[0, 0] / k[2] ** s.confidence_power for c, k in kept]
+            ),
         )
 
     def _unswapped(self, arms: _Arms, views):

@@ -18,8 +18,12 @@ class ShelfSettings:
     keypoint_sigma_px: float = 10.0
     """Spread of a sure wrist or elbow in a 1280 px wide picture, divided by its confidence; where the estimate of it
     starts that follows the network in use ..."""
-    keypoint_sigma_range_px: tuple[float, float] = (4.0, 30.0)
+    keypoint_sigma_range_px: tuple[float, float] = (3.0, 30.0)
     """... between these."""
+    confidence_power: float = 1.0
+    """The spread is divided by the confidence to this power. Of `walkout-keypoints`, whose confidence says how much of
+    a map's weight is near its peak, the fourth: its wrists are 4, 9, 19 and 35 px off in the median at confidences of
+    0.95, 0.85, 0.7 and 0.5 (measured, see models/weights/README.md)."""
     outlier_sigmas: float = 3.5
     """A ray further than this from the consensus belongs to somebody else's hand or to a wrong key point."""
     hand_acceleration_m_s2: float = 8.0
@@ -46,7 +50,7 @@ class ShelfSettings:
     reach_path_limit_s: float = 60.0
     grasp_beside_m: float = 0.045
     """A hand holds an item from its side: the item's middle is this far to the left of a right palm."""
-    slot_sigma_floor_m: float = 0.08
+    slot_sigma_floor_m: float = 0.05
     """Least spread of the touched point on the face, along and up: the grip, and errors of key points that all cameras
     share (measured with the shipped person network)."""
 
@@ -105,7 +109,7 @@ class ShelfSettings:
     touching: float = 0.1
     """A slot this likely under a hand waits until the hand is gone."""
     attribution_slack_s: float = 0.6
-    person_sharpness: float = 1.5
+    person_sharpness: float = 2.2
     """Exponent of the weights of two people who may have done it; the clues are worth more than their product says
     (measured on the two-person visits: 14 of 15 right at a mean probability of 0.8 without it)."""
     second_item_of_a_reach: float = 0.15
@@ -115,7 +119,7 @@ class ShelfSettings:
     """Chance that stands in for a hand that was not seen in a slot: standing there counts too."""
     palm_near_weight: float = 0.25
     """Of a palm that came as near to a slot as its spread allows, against one that was surely in it."""
-    palm_near_sigma_m: float = 0.10
+    palm_near_sigma_m: float = 0.06
     seconds_per_item: float = 1.5
     """How long one stands at a shelf to take or put one item."""
     stand_sigma_m: float = 0.3
