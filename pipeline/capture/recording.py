@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 class GateTap:
     """Something shown at a gate.
 
-    `entry`: a pass; `admits`: how many people it lets in. `staff`: a badge; nobody is billed for what staff do.
+    `entry`: a pass; `party_size`: how many people it lets in. `staff`: a badge; nobody is billed for what staff do.
     `bring`: a shopper who is inside lets one more in. `join`: a visit that is open already goes onto the shopper's
     bill; `joins` is its id or its shopper's, or None for whoever came in last without a pass.
     """
@@ -30,13 +30,13 @@ class GateTap:
     gate_id: str
     shopper_id: str
     kind: Literal["entry", "staff", "bring", "join"] = "entry"
-    admits: int = 1
+    party_size: int = 1
     joins: str | None = None
 
     def __post_init__(self) -> None:
-        if type(self.at_ns) is not int or type(self.admits) is not int or not 1 <= self.admits <= 20:
+        if type(self.at_ns) is not int or type(self.party_size) is not int or not 1 <= self.party_size <= 20:
             raise ValueError(
-                f"at_ns and admits (1 to 20) must be whole numbers, got {self.at_ns!r} and {self.admits!r}"
+                f"at_ns and party_size (1 to 20) must be whole numbers, got {self.at_ns!r} and {self.party_size!r}"
             )
         if self.kind not in ("entry", "staff", "bring", "join"):
             raise ValueError(f"kind must be entry, staff, bring or join, got {self.kind!r}")

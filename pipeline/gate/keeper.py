@@ -148,7 +148,7 @@ class GateKeeper:
             visit_id=visit_id,
             gate_id=tap.gate_id,
             shopper_id=tap.shopper_id,
-            party_size=tap.admits,
+            party_size=tap.party_size,
         )
         self._present.visits[visit_id] = OpenVisit(opened, staff=tap.kind == "staff")
         return [opened]

@@ -86,7 +86,7 @@ def test_a_party_is_let_in_on_one_pass(desk, issuer, clock):
     answer = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s, admits=4))
     assert answer.admits == 4 and "4 of you" in answer.display
     ((_, tap),) = desk.entries.waiting()
-    assert (tap.shopper_id, tap.admits, tap.gate_id, tap.at_ns) == ("anna", 4, "gate", clock.ns)
+    assert (tap.shopper_id, tap.party_size, tap.gate_id, tap.at_ns) == ("anna", 4, "gate", clock.ns)
 
 
 def test_taps_wait_until_somebody_has_taken_them(desk, issuer, clock):

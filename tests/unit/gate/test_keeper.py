@@ -235,7 +235,7 @@ FAMILY = {"t1": ROUND, "t2": behind(1.0, 0.4), "t3": behind(2.5, -0.4)}
 
 def test_one_tap_lets_a_party_in_on_one_visit(layout):
     events = [pick(8, t1=1.0), pick(9, t2=1.0), pick(10, t3=1.0)]
-    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", admits=3)], shelf_events=events)
+    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", party_size=3)], shelf_events=events)
     assert shop.bound() == {"anna": ["t1", "t2", "t3"]} and shop.without_pass() == []
     assert [e.member for e in shop.events if isinstance(e, TrackBound)] == [1, 2, 3]
     (closing,) = shop.closings
@@ -245,31 +245,33 @@ def test_one_tap_lets_a_party_in_on_one_visit(layout):
 
 def test_children_run_ahead_of_the_payer(layout):
     ahead = [(0, 0.2, 0.5), (1.5, 2, 0.5), (5, 4, 0.5), (15, 4, 0.5), (19, 0, 0.5)]
-    shop = Shop(layout, {"t1": [(t + 1, x, y) for t, x, y in ROUND], "t2": ahead}, [Tap(at(2.5), "anna", admits=2)])
+    shop = Shop(layout, {"t1": [(t + 1, x, y) for t, x, y in ROUND], "t2": ahead}, [Tap(at(2.5), "anna", party_size=2)])
     assert shop.bound() == {"anna": ["t1", "t2"]} and shop.without_pass() == []
 
 
 def test_a_party_of_two_does_not_let_a_third_in(layout):
-    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", admits=2)])
+    shop = Shop(layout, FAMILY, [Tap(at(1.5), "anna", party_size=2)])
     assert shop.bound() == {"anna": ["t1", "t2"]} and shop.without_pass() == ["t3"]
 
 
 def test_who_taps_behind_a_party_is_not_one_of_it(layout):
     ben = [(t + 3, x, y) for t, x, y in ROUND]
-    shop = Shop(layout, {**FAMILY, "t9": ben}, [Tap(at(1.5), "anna", admits=4), Tap(at(4.5), "ben")])
+    shop = Shop(layout, {**FAMILY, "t9": ben}, [Tap(at(1.5), "anna", party_size=4), Tap(at(4.5), "ben")])
     assert shop.bound() == {"anna": ["t1", "t2", "t3"], "ben": ["t9"]}
 
 
 def test_the_payer_leaves_first_and_the_bill_waits_for_the_others(layout):
     stays = [*behind(1.0)[:-1], (20, 4, 1.4), (24, 0, 1.4)]
-    shop = Shop(layout, {"t1": ROUND, "t2": stays}, [Tap(at(1.5), "anna", admits=2)], shelf_events=[pick(20, t2=1.0)])
+    shop = Shop(
+        layout, {"t1": ROUND, "t2": stays}, [Tap(at(1.5), "anna", party_size=2)], shelf_events=[pick(20, t2=1.0)]
+    )
     (closing,) = shop.closings
     assert closing.at_ns >= at(22.9) and "pick-20" in closing.event_ids
 
 
 def test_a_member_lost_in_the_shop_keeps_nobodys_bill_waiting_for_long(layout):
     vanishes = [*behind(1.0)[:3], (8, 4, 1.4)]
-    shop = Shop(layout, {"t1": ROUND, "t2": vanishes}, [Tap(at(1.5), "anna", admits=2)], until_s=40)
+    shop = Shop(layout, {"t1": ROUND, "t2": vanishes}, [Tap(at(1.5), "anna", party_size=2)], until_s=40)
     (closing,) = shop.closings
     assert at(18) <= closing.at_ns <= at(18.2)
 
