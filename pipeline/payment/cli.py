@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -38,15 +39,17 @@ def serve(
     """Run one member of the payment group until SIGTERM: receipts in, exactly one payment for each."""
     from pipeline.observe.logs import log_as_json
     from pipeline.observe.service import Service
+    from pipeline.payment.providers import open_provider
     from pipeline.payment.service import serve as run
     from pipeline.payment.settings import load_payment_settings
 
     chosen = load_payment_settings(settings)
     if provider is not None:
         chosen = chosen.model_copy(update={"provider": provider})
-    log_as_json()
-    with Service("walkout pay", port=port, host=host) as service:
-        run(service, log, state, chosen, group=group)
+    with closing(open_provider(chosen.provider)) as taker:
+        log_as_json()
+        with Service("walkout pay", port=port, host=host) as service:
+            run(service, log, state, taker, chosen, group=group)
 
 
 @app.command()
@@ -187,8 +190,6 @@ def method(
 
 
 def _database(url: str):
-    from contextlib import closing
-
     from pipeline.state import Database
 
     return closing(Database(url, wait_s=5))

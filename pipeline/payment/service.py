@@ -19,8 +19,7 @@ from pipeline.observe.service import Service
 from pipeline.payment import accounts
 from pipeline.payment.books import Due
 from pipeline.payment.desk import GROUP, PaymentDesk
-from pipeline.payment.port import Outcome
-from pipeline.payment.providers import open_provider
+from pipeline.payment.port import Outcome, PaymentProvider
 from pipeline.payment.settings import PaymentSettings
 from pipeline.state import Database
 
@@ -31,16 +30,14 @@ _GAUGES_EVERY_S = 5.0
 
 
 def serve(
-    service: Service, log_url: str, state_url: str, settings: PaymentSettings, *, group: str = GROUP,
-    max_records: int = 500,
+    service: Service, log_url: str, state_url: str, provider: PaymentProvider, settings: PaymentSettings, *,
+    group: str = GROUP, max_records: int = 500,
 ) -> None:  # fmt: skip
     """Work until `service` is told to end. An unreachable database is waited for without end, saying so; an unreachable
     provider is a call without an answer. Raises `WalkoutError`."""
-    provider = open_provider(settings.provider)
     try:
         database = Database(state_url, wait_s=math.inf, stop=service.stop)
     except StateUnreachableError:
-        provider.close()
         if service.stop.is_set():
             return
         raise
@@ -70,7 +67,6 @@ def serve(
     finally:
         event_log.close()
         database.close()
-        provider.close()
 
 
 def serve_provider(file: Path, host: str, port: int, webhooks: str | None, secret: str, hang_s: float) -> None:
