@@ -14,6 +14,7 @@ from rich.table import Table
 
 from models.cli import app as models_app
 from pipeline.cart.cli import app as cart_app
+from pipeline.cart.desk_cli import app as desk_app
 from pipeline.cart.money import plain_text
 from pipeline.cart.receipt_cli import app as receipt_app
 from pipeline.errors import LayoutError, WalkoutError
@@ -43,6 +44,7 @@ app.add_typer(pass_app, name="pass")
 app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")
+app.add_typer(desk_app, name="desk")
 app.command()(demo)
 app.command()(track)
 app.add_typer(score_app, name="score")

@@ -2,10 +2,13 @@
 """Coupons, decisions and corrections beside the log, on a real database and a real log."""
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from pipeline.cart.aggregator import TOPICS, Aggregator
 from pipeline.cart.corrections import Refund, RemoveLine, correct
 from pipeline.cart.desk import Desk
+from pipeline.cart.desk_cli import app
 from pipeline.errors import CorrectionError, CouponError
 from pipeline.eventlog import open_log
 from pipeline.messages import StaffDecision
@@ -122,6 +125,35 @@ def test_a_correction_is_stored_once_and_published(shop):
     assert published(log) == [first, second]
     with pytest.raises(CorrectionError, match="no receipt r-none"):
         desk.newest("r-none")
+
+
+def test_the_commands_of_the_desk(tmp_path, shop):
+    log, aggregator, _, _ = shop
+    log.append(ANNA)
+    aggregator.catch_up(log.ends(TOPICS))
+    first = receipt_of(aggregator, "v1")
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(yaml.safe_dump(PRICES.catalogue.model_dump(mode="json")), encoding="utf-8")
+    promotions = {"currency": "EUR", "promotions": [{**FIVER, "coupon": True}]}
+    (tmp_path / "promotions.yaml").write_text(yaml.safe_dump(promotions), encoding="utf-8")
+    where = ["--state", f"sqlite:///{tmp_path}/state.sqlite", "--catalogue", str(catalogue)]
+
+    def desk(*arguments):
+        result = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*arguments, *where])
+        if result.exception:
+            raise result.exception
+        return result.output
+
+    code = desk("issue", "fiver", "anna").strip()
+    desk("transfer", code, "anna", "ben")
+    desk("present", code, "ben", "v2", "shop")
+    desk("decide", "v2", "age-confirmed", "--by", "s1", "--store-id", "shop", "--minimum-age", "18")
+    shown = desk("correct", first.receipt_id, "--by", "s1", "--reason", "film", "--refund", "1=20", "--charge", "2")
+    assert "version 2" in shown and "refund: 0.20 EUR for Cola" in " ".join(shown.split())
+    with pytest.raises(CorrectionError, match="'1=x': expected LINE=VALUE"):
+        desk("correct", first.receipt_id, "--by", "s1", "--reason", "film", "--refund", "1=x")
+    with pytest.raises(CorrectionError, match="decision: Input should be 'age-confirmed'"):
+        desk("decide", "v2", "shrug", "--by", "s1", "--store-id", "shop")
 
 
 def test_a_receipt_of_another_state_is_not_corrected_here(shop):
