@@ -96,7 +96,7 @@ class Broker:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self, timeout_s: float = 300.0) -> None:
         """Format the folder the first time, start, and wait until the broker accepts connections."""
         install()
         if problem := missing_tools(("java",)):

@@ -64,7 +64,7 @@ class Server:
     def url(self, database: str = _USER) -> str:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self, timeout_s: float = 300.0) -> None:
         """Make the cluster the first time, start, and wait until the server answers."""
         if problem := missing_tools():
             raise ServerError(problem)

@@ -12,6 +12,7 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
@@ -209,8 +210,12 @@ class KafkaReader:
                 patience.failed(error)
 
     def ends_seen(self) -> Positions:
-        ends = {(p.topic, p.partition): self._consumer.highwater(p) for p in self._consumer.assignment()}
-        return {place: end for place, end in ends.items() if end is not None}
+        ends: dict[tuple[str, int], int] = {}
+        for place in self._consumer.assignment():
+            with suppress(KafkaError, KeyError):  # a place that has just gone
+                if (end := self._consumer.highwater(place)) is not None:
+                    ends[place.topic, place.partition] = end
+        return ends
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=int(_ATTEMPT_S * 1000))
@@ -224,9 +229,10 @@ class KafkaReader:
             self._given.places = places
             raise
         for place in places & self._consumer.assignment():
-            if (place.topic, place.partition) in start:
-                self._consumer.seek(place, start[place.topic, place.partition])
-            self._consumer.resume(place)
+            with suppress(ValueError, KeyError):  # gone again meanwhile: another assignment is on its way
+                if (place.topic, place.partition) in start:
+                    self._consumer.seek(place, start[place.topic, place.partition])
+                self._consumer.resume(place)
 
     def _check(self) -> None:
         """Nothing came for a while: is there nothing, or nobody?"""
