@@ -4,7 +4,7 @@ import pytest
 from pipeline.cart.fold import CartState, cart_of, fold, missing
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
-from pipeline.messages import TrackBound
+from pipeline.messages import StaffDecision, TrackBound
 from tests.unit.cart.events import BREAD, COLA, T0, WATER, S, pick, put_back, visit
 
 
@@ -140,3 +140,31 @@ def test_an_open_visit_cannot_be_billed(catalogue):
 def test_rules_are_checked(field, value):
     with pytest.raises(ValueError, match=field):
         BillingRules(**{field: value})
+
+
+def test_a_clock_that_jumps_back_an_hour_holds_everything(catalogue):
+    """The closing lies before the opening; what was taken on either side of the jump is on the receipt, held."""
+    events = visit(pick(1), pick(2 - 3600, BREAD), until_s=10 - 3600)
+    receipt = receipt_of(fold(CartState(), *events), "v1", catalogue, BillingRules())
+    assert lines_of(receipt) == [(COLA, 1, "held")]
+    assert "clock jumped back" in receipt.lines[0].reason
+    assert [(n.gtin, n.event_ids) for n in receipt.notes] == [(BREAD, ("pick--3598",))]
+    assert receipt.total_minor == 0 and receipt.held_for_review and receipt.left_at_ns >= receipt.entered_at_ns
+
+
+def test_staff_settle_doubts_before_the_exit(catalogue):
+    def decided(decision, **kwargs):
+        return StaffDecision(
+            event_id=f"d-{decision}", store_id="shop", at_ns=T0 + 50 * S, visit_id="v1", decision=decision,
+            staff_id="s1", **kwargs,
+        )  # fmt: skip
+
+    doubtful = pick(1, {COLA: 0.5, WATER: 0.45})
+    assert lines_of(bill(catalogue, doubtful, others=[decided("bill")])) == [(COLA, 1, "billed")]
+    assert lines_of(bill(catalogue, doubtful, others=[decided("bill", gtin=WATER)])) == [(WATER, 1, "billed")]
+    assert lines_of(bill(catalogue, doubtful, others=[decided("drop")])) == []
+    other = decided("drop", shelf_event_ids=("pick-2",))
+    assert lines_of(bill(catalogue, doubtful, pick(2, BREAD), others=[other])) == [
+        (BREAD, 1, "billed"),
+        (COLA, 1, "held"),
+    ]
