@@ -118,8 +118,10 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
                 journal.write()  # receipts of earlier days are there from the start
             yield journal
         finally:
-            if payments:
-                payments.close()
-            aggregator.close()
+            try:
+                if payments:
+                    payments.close()
+            finally:
+                aggregator.close()
     finally:
         log.close()

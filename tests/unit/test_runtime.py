@@ -56,6 +56,16 @@ def test_each_shopper_who_leaves_gets_a_receipt(finished):
     assert (summary.visits, summary.receipts, summary.held_for_review) == (2, 2, 1)
 
 
+def test_each_receipt_is_paid_with_the_test_provider(finished):
+    out, _ = finished
+    anna, ben = json.loads((out / "payments.json").read_text())["payments"]
+    for payment, receipt in zip((anna, ben), sorted(receipts(out), key=lambda r: r["visit_id"]), strict=True):
+        assert (payment["receipt_id"], payment["due_minor"]) == (receipt["receipt_id"], receipt["total_minor"])
+        assert payment["state"] == "paid"
+        made = [(call["kind"], call["amount_minor"]) for call in payment["calls"]]
+        assert made == [("authorize", receipt["total_minor"]), ("capture", receipt["total_minor"])]
+
+
 def test_events_and_tracks_are_written(finished):
     out, _ = finished
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
@@ -96,7 +106,8 @@ def test_pictures_are_written(finished):
 def test_two_runs_are_the_same_bytes(finished, recording, tmp_path):
     out, _ = finished
     run(recording, tmp_path, video=True)
-    for name in ("receipts.json", "events.jsonl", "tracks.csv", "detections.npz", "floorplan.png", "mosaic.mp4"):
+    data = ("receipts.json", "payments.json", "events.jsonl", "tracks.csv", "detections.npz")
+    for name in (*data, "floorplan.png", "mosaic.mp4"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes(), name
 
 
@@ -202,7 +213,9 @@ def fill_disk(monkeypatch, full):
     return lambda: count
 
 
-@pytest.mark.parametrize("name", ["receipts.json", "events.jsonl", "tracks.csv", "detections.npz", "run.json"])
+@pytest.mark.parametrize(
+    "name", ["receipts.json", "payments.json", "events.jsonl", "tracks.csv", "detections.npz", "run.json"]
+)
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(recording, tmp_path, monkeypatch, name):
     fill_disk(monkeypatch, lambda path, number: path.name == name)
     with pytest.raises(OutputError, match=rf"{name}: cannot be written: No space left on device; free some space"):

@@ -147,4 +147,4 @@ def test_a_recording_that_is_interrupted_is_not_finished(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         runtime.run(recording, tmp_path / "out", progress=False, stages=interrupted)
     left = {p.name for p in (tmp_path / "out").iterdir()}
-    assert left <= {"log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "state.sqlite"}
+    assert left <= {"log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "state.sqlite", "bank.sqlite"}
