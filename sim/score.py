@@ -82,6 +82,8 @@ class Score:
     recording_id: str
     visits: tuple[VisitScore, ...]
     receipts_without_visit: int
+    without_pass: int
+    without_pass_shown: int
     picks: Counts
     put_backs: Counts
     tracking: TrackingScore
@@ -101,6 +103,8 @@ class Score:
                 "held": sum(bool(v.held) for v in self.visits),
                 "missing": sum(not v.has_receipt for v in self.visits),
                 "without_visit": self.receipts_without_visit,
+                "without_pass": self.without_pass,
+                "without_pass_shown": self.without_pass_shown,
             },
             "picks": self.picks.as_dict(),
             "put_backs": self.put_backs.as_dict(),
@@ -121,7 +125,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     truth_visits = _read_json(recording / "truth" / "receipts.json")["visits"]
     receipts = _read_json(run / "receipts.json")["receipts"]
     visits, without = _score_visits(truth_visits, receipts)
-    found = [e for e in _read_lines(run / "events.jsonl") if e["type"] == "shelf-event"]
+    events = _read_lines(run / "events.jsonl")
+    found = [e for e in events if e["type"] == "shelf-event"]
     truth_events = _read_lines(recording / "truth" / "events.jsonl")
     truth_xy = read_positions(recording / "truth" / "people.csv", "person")
     track_xy = read_positions(run / "tracks.csv", "track")
@@ -131,6 +136,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
         recording_id=manifest["recording_id"],
         visits=visits,
         receipts_without_visit=without,
+        without_pass=sum(v["shopper_id"] is None for v in truth_visits),
+        without_pass_shown=sum(e["type"] == "person-without-pass" for e in events),
         picks=_score_events(truth_events, found, "pick"),
         put_backs=_score_events(truth_events, found, "put_back"),
         tracking=score_tracks(inside, track_xy, gate_m),
@@ -139,7 +146,10 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
 
 
 def _score_visits(truth_visits: list[dict], receipts: list[dict]) -> tuple[tuple[VisitScore, ...], int]:
-    """The newest version of a shopper's n-th receipt belongs to the shopper's n-th visit."""
+    """The newest version of a shopper's n-th receipt belongs to the shopper's n-th visit.
+
+    Who came in without a pass has none: what they took must be on nobody's receipt.
+    """
     newest: dict[str, dict] = {}
     for receipt in receipts:
         known = newest.get(receipt["receipt_id"])
@@ -147,7 +157,7 @@ def _score_visits(truth_visits: list[dict], receipts: list[dict]) -> tuple[tuple
             newest[receipt["receipt_id"]] = receipt
     left = sorted(newest.values(), key=lambda r: r["entered_at_ns"])
     visits = []
-    for truth in sorted(truth_visits, key=lambda v: v["entered_at_ns"]):
+    for truth in sorted((v for v in truth_visits if v["shopper_id"]), key=lambda v: v["entered_at_ns"] or 0):
         mine = next((r for r in left if r["shopper_id"] == truth["shopper_id"]), None)
         if mine is not None:
             left.remove(mine)

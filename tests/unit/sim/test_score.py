@@ -139,7 +139,8 @@ def test_a_missing_receipt_and_a_receipt_for_nobody_are_seen(tmp_path):
     rec = write_recording(tmp_path / "rec", [], [visit({"A": 1})], [])
     stranger = receipt([("A", 1, "billed")]) | {"shopper_id": "bob"}
     figures = score_run(rec, write_run(tmp_path / "run", [], [stranger], [])).as_dict()
-    assert figures["receipts"] == {"visits": 1, "exact": 0, "held": 0, "missing": 1, "without_visit": 1}
+    expected = {"visits": 1, "exact": 0, "held": 0, "missing": 1, "without_visit": 1}
+    assert figures["receipts"] == expected | {"without_pass": 0, "without_pass_shown": 0}
     assert figures["items"]["f1"] == 0
 
 
@@ -197,3 +198,13 @@ def test_a_recording_without_truth_says_so(tmp_path):
     (rec / "truth" / "receipts.json").unlink()
     with pytest.raises(RecordingError, match="truth"):
         score_run(rec, write_run(tmp_path / "run", [], [], []))
+
+
+def test_who_has_no_pass_has_no_receipt_and_is_counted_apart(tmp_path):
+    sneaked = visit({"A": 1}) | {"shopper_id": None, "person": "ben"}
+    recording = write_recording(tmp_path / "rec", [], [visit({"B": 1}), sneaked], [])
+    opened = [{"type": "visit-opened", "shopper_id": "ann"}, {"type": "person-without-pass"}]
+    run = write_run(tmp_path / "run", opened, [receipt([("B", 1, "billed")])], [])
+    score = score_run(recording, run)
+    assert len(score.visits) == 1 and score.visits[0].exact
+    assert (score.without_pass, score.without_pass_shown, score.receipts_without_visit) == (1, 1, 0)
