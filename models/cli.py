@@ -75,6 +75,7 @@ def dataset(
     seed: Annotated[int, typer.Option(help="Another seed: other rooms, people, products, light.")] = 0,
     processes: Annotated[int, typer.Option(min=1)] = 2,
     recording: Annotated[list[Path] | None, typer.Option(help="For recorded: recordings with truth.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="For recorded: every so many pictures of each camera.")] = 5,
 ) -> None:
     """Draw labelled training pictures with the simulator: rooms, cameras, light, clothes and clutter are random.
 
@@ -87,7 +88,7 @@ def dataset(
             raise WalkoutError("a data set of recorded pictures needs at least one --recording")
         with _progress() as progress:
             task = progress.add_task("recordings", total=len(recording))
-            path = recorded_dataset(recording, out, progress=lambda done: progress.update(task, completed=done))
+            path = recorded_dataset(recording, out, every, progress=lambda done: progress.update(task, completed=done))
         Console().print(str(path), soft_wrap=True)
         return
     if importlib.util.find_spec("panda3d") is None:
