@@ -88,6 +88,8 @@ def run(
     )
     console = Console()
     print_receipts(out, console)
+    if summary.without_pass:
+        console.print(f"[yellow]came in without a pass: {summary.without_pass}[/yellow]", highlight=False)
     console.print(
         f"{summary.camera_frames} camera-frames in {summary.wall_s:.1f} s: "
         f"{summary.camera_frames_per_s:.0f} a second, {summary.realtime_factor:.2f} of real time"

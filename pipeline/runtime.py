@@ -34,6 +34,7 @@ from pipeline.messages import (
     FrameSet,
     PersonWithoutPass,
 )
+from pipeline.observe.metrics import WITHOUT_PASS
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
@@ -224,6 +225,7 @@ class _Loop:
         for event in update.events:
             if isinstance(event, PersonWithoutPass):
                 self._without_pass += 1
+                WITHOUT_PASS.labels(event.gate_id).inc()
                 if self._screen is not None:
                     behind = f", behind visit {event.behind_visit_id}" if event.behind_visit_id else ""
                     self._screen.say(f"somebody without a pass at {event.gate_id}{behind}: visit {event.visit_id}")

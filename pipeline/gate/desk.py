@@ -23,6 +23,7 @@ from pipeline.gate.entry_settings import EntrySettings
 from pipeline.gate.present import visit_id_of
 from pipeline.gate.readers import token_digest
 from pipeline.gate.tables import gate_tokens
+from pipeline.observe.metrics import GATE_TAPS
 from pipeline.passes.keys import KeyRing
 from pipeline.passes.refused import DISPLAY, PassRefused
 from pipeline.passes.token import Pass, PassChecker
@@ -91,6 +92,11 @@ class GateDesk:
         """Whether the gate opens for what was shown at it. Never raises: a gate must say something."""
         now_ns = self._clock()
         at_ns = now_ns if shown_ns is None or abs(shown_ns - now_ns) > _READER_CLOCK_NS else shown_ns
+        answer = self._answer(gate_id, way, text, at_ns, now_ns)
+        GATE_TAPS.labels(gate_id, answer.reason).inc()
+        return answer
+
+    def _answer(self, gate_id: str, way: Way, text: str, at_ns: int, now_ns: int) -> Answer:
         try:
             return self._tap(gate_id, way, text, at_ns, now_ns)
         except PassRefused as refused:

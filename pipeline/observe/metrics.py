@@ -28,4 +28,8 @@ TIME_TO_RECEIPT = Histogram(
     buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
 )  # fmt: skip
 EXITS_WITHOUT_ENTRY = Counter("walkout_exits_without_entry", "Exits of visits that nobody ever entered.")
+GATE_TAPS = Counter(
+    "walkout_gate_taps", "What was shown at gates, by the answer: open, or why not.", ["gate", "answer"]
+)
+WITHOUT_PASS = Counter("walkout_visits_without_pass", "People who came in on nobody's pass.", ["gate"])
 PAYMENTS = Counter("walkout_payments", "Payments by how they ended.", ["outcome"])

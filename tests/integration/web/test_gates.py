@@ -118,3 +118,18 @@ def test_a_rotated_ring_is_followed_without_a_restart(shop, store, tmp_path):
 def test_health(shop):
     client, _, _ = shop
     assert client.get("/readyz").status_code == client.get("/healthz").status_code == 200
+
+
+def test_taps_are_counted_by_their_answer(shop, tmp_path):
+    client, reader, _ = shop
+
+    def counted(answer: str) -> float:
+        name = f'walkout_gate_taps_total{{answer="{answer}",gate="gate"}}'
+        lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    before = counted("open"), counted("used")
+    token = new_pass(tmp_path)
+    for _ in range(3):
+        tap(client, reader, token)
+    assert (counted("open") - before[0], counted("used") - before[1]) == (1, 2)
