@@ -63,9 +63,8 @@ def price_lines(
         offers = tuple(p.id for p in book.promotions(store_id, unit.gtin, unit.taken_at_ns))
         key = (unit.gtin, price or 0, status, reason, unit.alternatives, unit.member, offers)
         groups.setdefault(key, []).append(unit)
-    lines = [_line(key, units, book) for key, units in groups.items()]
-    lines.sort(key=lambda x: (_ORDER[x.status], x.member, x.name, x.gtin, x.unit_price_minor, x.reason, x.event_ids))
-    return tuple(line.model_copy(update={"line_id": str(n)}) for n, line in enumerate(lines, 1))
+    ordered = sorted(groups.items(), key=lambda group: _place(group[0], group[1], book))
+    return tuple(_line(str(number), key, units, book) for number, (key, units) in enumerate(ordered, 1))
 
 
 def taxes_of(lines: Iterable[ReceiptLine], book: PriceBook, store_id: str, at_ns: int) -> tuple[TaxLine, ...]:
@@ -119,12 +118,23 @@ def _refused(unit: Unit, book: PriceBook, ages: Sequence[StaffDecision]) -> bool
     return bool(product and product.minimum_age and about and about[-1].decision == "age-refused")
 
 
-def _line(key: tuple, units: list[Unit], book: PriceBook) -> ReceiptLine:
+def _place(key: tuple, units: list[Unit], book: PriceBook) -> tuple:
+    """Where a line stands on the receipt."""
+    gtin, price, status, reason, _, member, _ = key
+    return _ORDER[status], member, _name(gtin, book), gtin, price, reason, units[0].event_ids
+
+
+def _name(gtin: str, book: PriceBook) -> str:
+    product = book.product(gtin)
+    return product.name if product else f"unknown product {gtin}"
+
+
+def _line(line_id: str, key: tuple, units: list[Unit], book: PriceBook) -> ReceiptLine:
     gtin, price, status, reason, alternatives, member, _ = key
     product = book.product(gtin)
     return ReceiptLine(
         gtin=gtin,
-        name=product.name if product else f"unknown product {gtin}",
+        name=_name(gtin, book),
         quantity=len(units),
         unit_price_minor=price,
         total_minor=price * len(units),
@@ -133,6 +143,7 @@ def _line(key: tuple, units: list[Unit], book: PriceBook) -> ReceiptLine:
         status=status,
         reason=reason,
         alternatives=alternatives,
+        line_id=line_id,
         member=member,
         taken_at_ns=min(unit.taken_at_ns for unit in units),
     )

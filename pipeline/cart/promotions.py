@@ -117,9 +117,10 @@ class _Bill:
                 if amount := min(refund.amount_minor, entry.rest_minor):
                     entry.rest_minor -= amount
                     entry.discounts.append(refund.model_copy(update={"amount_minor": amount}))
-            self._lines[entry.index] = line.model_copy(
-                update={"discounts": tuple(entry.discounts), "total_minor": entry.rest_minor}
-            )
+            if entry.discounts or line.discounts:
+                self._lines[entry.index] = line.model_copy(
+                    update={"discounts": tuple(entry.discounts), "total_minor": entry.rest_minor}
+                )
         return tuple(self._lines)
 
     def _give(
