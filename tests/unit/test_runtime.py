@@ -66,6 +66,14 @@ def test_each_receipt_is_paid_with_the_test_provider(finished):
         assert made == [("authorize", receipt["total_minor"]), ("capture", receipt["total_minor"])]
 
 
+def test_every_receipt_is_there_for_people_too(finished):
+    out, _ = finished
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (out / "receipts").iterdir()}
+    assert pages.keys() == {r["receipt_id"] for r in receipts(out)}
+    for receipt in receipts(out):
+        assert all(line["name"] in pages[receipt["receipt_id"]] for line in receipt["lines"])
+
+
 def test_events_and_tracks_are_written(finished):
     out, _ = finished
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
