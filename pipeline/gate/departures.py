@@ -45,6 +45,9 @@ class Departures:
                 found.append(Exit(visit.visit_id, visit.opened.gate_id, max(at_ns, visit.opened.at_ns), ()))
                 continue
             left = self._left(visit, at_ns, lost_ns) or (self._given_up(visit, at_ns) if lost_ns >= 0 else None)
+            settles = not visit.has_payer and lost_ns >= 0
+            if left is not None and settles and at_ns - left[0] < self._settings.no_payer_settle_s * S:
+                continue
             if left is not None:
                 mine = [t for t, (whose, _) in self._present.who.items() if whose == visit.visit_id]
                 found.append(Exit(visit.visit_id, left[1], left[0], tuple(dict.fromkeys([*visit.track_ids, *mine]))))

@@ -72,6 +72,9 @@ class GateSettings:
     heading_out_m_s: float = 0.15
     party_lost_s: float = 15.0
     """A member lost inside for this long does not keep a party's visit open whose others have left."""
+    no_payer_settle_s: float = 10.0
+    """Nobody waits for the bill of who came in without a pass: it is closed so much after they left, when what others
+    did beside them has been settled too, for it may be theirs."""
     abandoned_s: float = 1800.0
     """A visit of which nobody has been seen for this long is closed with what is known."""
     forget_s: float = 120.0

@@ -190,6 +190,17 @@ def test_who_comes_in_on_nobodys_pass_is_a_visit_without_a_payer(layout):
     assert alone.event_id in hers.event_ids  # whose pick-11 may be besides hers
 
 
+def test_what_is_settled_after_they_left_is_named_for_who_had_no_pass(layout):
+    """A pick of both that the shelf stage could only tell when the second of them had left, too."""
+    first = [(0.2, 0.0, 1.4), (1, 0.4, 1.4), *((t, x, 1.4) for t, x, _ in ROUND[3:])]
+    stays = [*ROUND[:4], (25, 4, 1), (29, 0, 1)]
+    late = pick(10, t1=0.4, t2=0.6).model_copy(update={"t1_ns": at(24)})
+    shop = Shop(layout, {"t1": stays, "t2": first}, [Tap(at(1.5), "anna")], shelf_events=[late], until_s=40)
+    (alone,) = [e for e in shop.events if isinstance(e, PersonWithoutPass)]
+    (theirs,) = [c for c in shop.closings if c.visit_id == alone.visit_id]
+    assert "pick-10" in theirs.event_ids and at(17.9) <= theirs.at_ns <= at(18.3)
+
+
 def test_staff_hear_of_it_within_seconds(layout):
     def told_s(until_s):
         return bool(Shop(layout, {"t1": ROUND, "t2": behind()}, [Tap(at(1.5), "anna")], until_s=until_s).without_pass())
