@@ -8,6 +8,7 @@ made and its result after, so a crash at any point leaves a row that says which 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from pipeline.state.member import GroupMember, Outgoing
 
 GROUP = "walkout-payment"
 TOPICS = ("walkout.visits", "walkout.receipts")
+_TURN_S = 10.0
+"""With a provider that does not answer, a desk still comes round to the log and to its health check this often."""
 log = get_logger(__name__)
 
 
@@ -51,13 +54,14 @@ class PaymentDesk:
         stores: Sequence[str] | None = None,
         start: Positions | None = None,
         name: str | None = None,
-        batch: int = 64,
         look_every_s: float = 0.25,
         clock: Callable[[], int] = time.time_ns,
         called: Callable[[Due, Outcome], None] | None = None,
         published: Callable[[Sequence[Event]], None] | None = None,
     ) -> None:
-        self._provider, self._batch, self._look_every_s = provider, batch, look_every_s
+        self._provider, self._look_every_s = provider, look_every_s
+        # Calls of one transaction: many where they are quick, few where one that hangs keeps the others waiting.
+        self._batch = 64 if provider.parallel == 1 else 2 * provider.parallel
         self._called = called or (lambda due, outcome: None)
         self._books = Books(settings or PaymentSettings(), clock)
         self._intake = _Intake(self._books, None if stores is None else frozenset(stores))
@@ -75,14 +79,18 @@ class PaymentDesk:
             return read
         self._looked_s = now_s
         self._intake.fresh = False
-        return read + self.work()
+        return read + self.work(_TURN_S)
 
-    def work(self) -> int:
-        """Make all calls that are due now, and those that follow from their answers; how many were made."""
+    def work(self, at_most_s: float = math.inf) -> int:
+        """Make the calls that are due now, and those that follow from their answers; how many were made. What is left
+        when `at_most_s` is over is for the next time."""
         partitions = frozenset(partition for _, partition in self.member.assigned)
-        made = 0
+        made, until_s = 0, time.monotonic() + at_most_s
         try:
             while partitions:
+                if time.monotonic() > until_s:
+                    self._intake.fresh = True
+                    break
                 calls = self._begin(partitions)
                 if not calls:
                     break
