@@ -27,7 +27,8 @@ from pipeline.errors import RecordingError
 from pipeline.messages import Detections
 
 NS = 1_000_000_000
-ARM_M = 0.35
+MARGIN_M = 0.25
+"""A step from where people are seen whole."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ def with_region(room: Room, region_m: tuple[float, float, float, float] | None) 
 
 def well_seen(cameras: dict[str, Camera], floor: Polygon, least: int = 3, step_m: float = 0.1) -> BaseGeometry:
     """Where on the floor `least` cameras (all, where there are fewer) see a standing person whole, from feet to head
-    and an arm's length around.
+    and a quarter of a metre around.
 
     Elsewhere people cannot be told from reflections or passers-by. The whole floor where no place is seen like that.
     """
-    x0, y0, x1, y1 = floor.buffer(2 * ARM_M).bounds
+    x0, y0, x1, y1 = floor.buffer(2 * MARGIN_M).bounds
     x, y = np.meshgrid(np.arange(x0 + step_m / 2, x1, step_m), np.arange(y0 + step_m / 2, y1, step_m))
     count = np.zeros(x.shape, int)
     for camera in cameras.values():
@@ -110,8 +111,8 @@ def well_seen(cameras: dict[str, Camera], floor: Polygon, least: int = 3, step_m
     good = count >= min(least, len(cameras))
     half = step_m / 2
     cells = [box(a - half, b - half, a + half, b + half) for a, b in zip(x[good], y[good], strict=True)]
-    # The cells meet at rounded coordinates: closed first, then an arm's length off.
-    region = unary_union(cells).buffer(half).buffer(-half - ARM_M).intersection(floor) if cells else Polygon()
+    # The cells meet at rounded coordinates: closed first, then the margin off.
+    region = unary_union(cells).buffer(half).buffer(-half - MARGIN_M).intersection(floor) if cells else Polygon()
     return floor if region.is_empty else region
 
 

@@ -139,7 +139,7 @@ def gains(
         best = _take(best, value, used, (edge, BOTTOM))
     p = expected.detected[t, c]
     gain = best + np.log(p / (1 - p)) - np.log(s.clutter)
-    gain -= np.where(seen.score[n] >= s.sure_score, 0.0, s.weak_penalty) + s.twin_penalty * seen.twin[n]
+    gain += s.score_gain * (seen.score[n] - s.even_score) - s.twin_penalty * seen.twin[n]
     return Gains(t, n, gain, used, residual)
 
 
@@ -171,6 +171,7 @@ class Matches:
     vector: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
+    quality: np.ndarray
     detected: np.ndarray | None = None
 
 
@@ -185,7 +186,7 @@ def associate(
     prior = np.linalg.inv(covariance)
     out = Matches(
         np.full((t, cameras), -1), np.zeros((t, cameras)), np.zeros((t, cameras, 6, 6)), np.zeros((t, cameras, 6)),
-        mean, covariance,
+        mean, covariance, np.zeros((t, cameras)),
     )  # fmt: skip
     looked = np.flatnonzero(seen.looked)
     blocks = [looked[k :: s.blocks] for k in range(min(s.blocks, len(looked)))]
@@ -213,6 +214,8 @@ def associate(
             out.box[i, c], out.gain[i, c] = part.index[n], value[chosen]
             information, vector = _measurement(part, found, chosen, expected, at_mean, body)
             sure = _chance(part, found, value)[chosen] if s.soft else np.ones(len(chosen))
+            out.quality[:, block] = 0.0
+            out.quality[i, c] = sure * part.score[n] * ~part.twin[n]
             out.information[i, c], out.vector[i, c] = information * sure[:, None, None], vector * sure[:, None]
         if (before == out.box).all():
             break
@@ -274,7 +277,9 @@ def _measurement(
     c = seen.camera[n]
     # A cut edge that the body passes, as it should, has nothing to say.
     keep = found.used[chosen] * ~(seen.cut[n] & (residual == 0))
-    weight = body.independent * keep / expected.noise[i, c]
+    # A detector that is not sure of a body is not sure of its edges either.
+    trust = np.clip(seen.score[n], 0.2, 1.0) ** 2
+    weight = body.independent * keep * trust[:, None] / expected.noise[i, c]
     j = expected.jacobian[i, c]
     information = np.einsum("kei,ke,kej->kij", j, weight, j)
     vector = np.einsum("kei,ke->ki", j, weight * (residual + np.einsum("kei,ki->ke", j, at_mean[i])))

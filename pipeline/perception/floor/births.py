@@ -45,7 +45,7 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
             continue
         person.at_door = bool(scene.at_door(person.xy_m[None])[0])
         person.hits, person.evidence = 1, float(len(members))
-        person.views = person.expected = float(len(members))
+        person.views = person.expected = person.quality = float(len(members))
         person.boxes = {int(seen.camera[left[m]]): int(left[m]) for m in members}
         person.sources = {scene.bank.ids[seen.camera[left[m]]]: int(seen.row[left[m]]) for m in members}
         person.trail = [

@@ -56,7 +56,11 @@ class LaggedTracker:
 
     def _then(self, steps: int) -> list[FloorTrack]:
         at_ns = self._waiting[0]
-        tracks = [self._track(p, steps, at_ns) for p in self._tracker.people if len(p.trail) > steps]
+        tracks = [
+            self._track(p, steps, at_ns)
+            for p in self._tracker.people
+            if len(p.trail) > steps and self._tracker.reported(p, at_ns)
+        ]
         return sorted((t for t in tracks if t is not None), key=lambda t: t.track_id)
 
     def _track(self, person: Person, steps: int, at_ns: int) -> FloorTrack | None:

@@ -47,6 +47,8 @@ class Person:
     hits: int = 0
     views: float = 0.0
     expected: float = 0.0
+    quality: float = 0.0
+    """Like `views`, each box weighed by how surely it is this person's."""
     near: int = 0
     apart: int = 0
     at_door: bool = False
@@ -83,7 +85,7 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
     coasting = np.array([(now_ns - p.seen_ns) / 1e9 > COASTING_S + dt_s for p in people])
     n = len(people)
     keep = np.exp(-dt_s / s.posture_return_s)
-    keep_v = np.where(coasting & damp, np.exp(-dt_s / s.coast_damping_s), 1.0)
+    keep_v = np.where(coasting & damp, np.exp(-dt_s / s.coast_damping_s), np.exp(-dt_s / s.steady_s))
     f = np.zeros((n, 6, 6))
     f[:, range(6), range(6)] = 1.0
     f[:, 0, VX] = f[:, 1, VY] = dt_s

@@ -19,6 +19,8 @@ class BodySettings:
     posture_return_s: float = 3.0
     wander_m2_s3: float = 1.0
     """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
+    steady_s: float = 2.0
+    """How long somebody keeps their velocity, on average."""
     speed_sigma_m_s: float = 0.8
     """Of somebody seen for the first time."""
     greatest_speed_m_s: float = 2.5
@@ -44,9 +46,11 @@ class AssociationSettings:
 
     sure_score: float = 0.5
     least_score: float = 0.1
-    clutter: float = 0.1
+    clutter: float = 0.15
     """False boxes a picture, in a volume of one box's height along every edge."""
-    weak_penalty: float = 1.5
+    score_gain: float = 5.0
+    even_score: float = 0.8
+    """Log-likelihood of a whole unit of score, and the score that speaks neither for a body nor against one."""
     twin_penalty: float = 2.0
     weak_s: float = 2.0
     """Weak detections are believed so long after a sure one: a coat on a hook is a weak person for ever."""
@@ -56,9 +60,9 @@ class AssociationSettings:
     hidden_bottom: float = 0.08
     covered: float = 0.6
     """... and as much more as the share of the body that somebody nearer covers."""
-    sweeps: int = 3
+    sweeps: int = 2
     """How often each camera's matches are made at most, each time in the light of all other cameras' ..."""
-    blocks: int = 4
+    blocks: int = 2
     """... and in how many blocks one after the other."""
     soft: bool = True
     """Whether a match counts for less where others contend for it."""
@@ -105,6 +109,9 @@ class FloorSettings:
     doubtful_s: float = 1.5
     """Who was not, and is unseen for so long or hardly supported, is nobody."""
     ghost_support: float = 0.35
+    doubtful_quality: float = 0.42
+    """Whose boxes, over some seconds, are so poor a share of what cameras should see lives on others' boxes: lost."""
+    report_lost_s: float = 1.0
     twin_m: float = 0.35
     doubtful_twin_m: float = 0.6
     """The same where one of them is not established."""

@@ -56,7 +56,7 @@ class FloorTracker:
             self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
         )  # fmt: skip
         free = np.ones(len(seen), bool)
-        self._associate(self.people, seen, free)
+        self._associate([p for p in self.people if not p.lost_ns], seen, free)
         self._note_alone()
         free &= ~seen.twin
         self._associate(self._candidates, seen, free)
@@ -64,7 +64,7 @@ class FloorTracker:
         self._confirm(seen)
         self._part_twins(seen)
         self._remove()
-        return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id)]
+        return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id) if self.reported(p, at_ns)]
 
     def _predict(self, at_ns: int) -> None:
         if self._first_ns is None:
@@ -100,6 +100,7 @@ class FloorTracker:
             )
             chance = np.where(seen.looked, matches.detected[k], 0.0)
             person.views = person.views * fade + has.sum()
+            person.quality = person.quality * fade + matches.quality[k].sum()
             person.expected = person.expected * fade + np.maximum(chance, has).sum()
             person.evidence += has.sum() - 0.8 * chance[~has].sum()
             self._note(person, k, matches, seen)
@@ -192,7 +193,7 @@ class FloorTracker:
         lost.mean, lost.covariance, lost.trail = found.mean, found.covariance, found.trail
         lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
         lost.hits += found.hits
-        lost.views, lost.expected, lost.lost_ns = found.views, found.expected, 0
+        lost.views, lost.expected, lost.quality, lost.lost_ns = found.views, found.expected, found.quality, 0
         for key, (person, when_ns) in list(self._memory.items()):
             if person is found:
                 self._memory[key] = (lost, when_ns)
@@ -215,9 +216,9 @@ class FloorTracker:
             if self._now_ns - was.since_ns > s.twin_s * NS and was.apart < s.twin_apart * was.looks:
                 (a if (a.alone_s, a.views) < (b.alone_s, b.views) else b).lost_ns = self._now_ns
         self._close = close
-        for person in self.people:
-            if person.lost_ns and len(person.boxes) >= 2 and person.views > 0.5 * person.expected:
-                person.lost_ns = 0
+        for person in active:
+            if person.expected > 8 and person.quality < s.doubtful_quality * person.expected:
+                person.lost_ns = self._now_ns
 
     def _note_alone(self) -> None:
         """Who is seen well, apart from everybody, is getting known."""
@@ -246,6 +247,10 @@ class FloorTracker:
         if unseen_s <= s.gone_s:
             return False
         return unseen_s > s.coast_s or self.scene.has_left(person.xy_m, person.mean[4:])
+
+    def reported(self, person: Person, at_ns: int) -> bool:
+        """Somebody lost for long is somewhere, but nobody knows where."""
+        return not person.lost_ns or at_ns - person.lost_ns <= self._settings.report_lost_s * NS
 
     def _floor_track(self, person: Person) -> FloorTrack:
         return FloorTrack(
