@@ -24,7 +24,7 @@ class Shopper(Model):
 
     `looks`: what is settled about the appearance (see `sim.people.casting.person_from_dict`); the rest is drawn.
     `same_looks_as`: another shopper whose clothes they wear too. `carry`: what becomes of an item that was taken.
-    `child`: 7 to 12 years old. `role`: staff fill shelves and are billed for nothing. `pass_of`: who pays for them and
+    `child`: 6 to 10 years old. `role`: staff fill shelves and are billed for nothing. `pass_of`: who pays for them and
     lets them in; whoever neither taps nor comes in on a pass has none. `apart_m`: how far they like to stand from
     others at a shelf. `count`: that many shoppers of this kind, `ID-1`, `ID-2` and so on.
     """

@@ -40,12 +40,12 @@ def random_person(
     """Somebody new. The same generator state gives the same person.
 
     Args:
-        with_jacket: force or forbid a jacket; None leaves it to chance. as_child: 7 to 12 years old for certain.
+        with_jacket: force or forbid a jacket; None leaves it to chance. as_child: 6 to 10 years old for certain.
     """
     female = rng.random() < 0.5
     child = rng.random() < 0.04 or as_child
     if child:
-        age = rng.uniform(7, 12) if as_child else rng.uniform(8, 14)
+        age = rng.uniform(6.5, 10.5) if as_child else rng.uniform(8, 14)
     else:
         age = float(np.clip(rng.normal(40, 16), 17, 82))
     if child:
@@ -64,9 +64,12 @@ def random_person(
     )
     tone = np.clip(ancestry @ [6.4, 2.2, 1.2] + rng.normal(0, 0.8), 0, len(SKIN_TONES) - 1)
     skin = np.array([np.interp(tone, range(len(SKIN_TONES)), channel) for channel in np.array(SKIN_TONES).T]) / 255
+    hair = _random_hair(rng, female, age, tone)
+    if as_child and hair.kind == "bald":
+        hair = dataclasses.replace(hair, kind="short")
     outfit = Outfit(
         skin=tuple(float(c) for c in skin),
-        hair=_random_hair(rng, female, age, tone),
+        hair=hair,
         top=_random_top(rng),
         bottom=_random_bottom(rng, female),
         shoes=Garment(
