@@ -193,11 +193,8 @@ class _Intake:
         return ()
 
     def _opened(self, db: Connection, event: VisitOpened, partition: int) -> None:
-        settings = self._books.settings
-        if getattr(event, "role", "shopper") != "shopper":
-            return
         self._books.open_visit(db, event.visit_id, event.store_id, partition, event.shopper_id)
-        if settings.collect_at_entry:
+        if self._books.settings.collect_at_entry:
             self._books.retry_shopper(db, event.shopper_id)
 
     def on_time(self, db: Connection, partitions: frozenset[int]) -> Sequence[Outgoing]:
