@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 import threading
@@ -140,7 +141,7 @@ def _member(log_url: str, state_url: str, visits: int, max_records: int, barrier
     log.close()
 
 
-def throughput(folder: Path, visits: int) -> dict:
+def throughput(folder: Path, visits: int, batches: Sequence[int]) -> dict:
     goods = catalogue()
     events = in_order_of_time(make_visits(visits, 48, 3, goods), 200)
     figures: dict = {"visits": visits, "events": len(events), "partitions": 12}
@@ -152,7 +153,7 @@ def throughput(folder: Path, visits: int) -> dict:
         log.close()
         address = log_url.removeprefix("kafka://")
         bare_loop(address, ends, 500)  # the broker's page cache and the JVM are warm for all that follow
-        for size in BATCHES:
+        for size in batches:
             bare_s = bare_loop(address, ends, size)
             one_s = aggregate(log_url, new_state(f"one_{size}"), visits, size)
             figures[f"max_records={size}"] = {
@@ -160,7 +161,8 @@ def throughput(folder: Path, visits: int) -> dict:
                 "one_aggregator_events_per_s": round(len(events) / one_s),
                 "of_bare_loop": round(bare_s / one_s, 3),
             }
-        size = max(BATCHES, key=lambda s: figures[f"max_records={s}"]["one_aggregator_events_per_s"])
+            print(json.dumps(figures), file=sys.stderr)
+        size = max(batches, key=lambda s: figures[f"max_records={s}"]["one_aggregator_events_per_s"])
         both = two_members(log_url, new_state("two"), visits, size)
         bare = len(events) / bare_loop(address, ends, size)
         figures[f"two aggregators, max_records={size}"] = {
@@ -171,7 +173,7 @@ def throughput(folder: Path, visits: int) -> dict:
     log = open_log(embedded)
     log.append(events)
     log.close()
-    for size in BATCHES:
+    for size in batches:
         taken_s = aggregate(embedded, f"sqlite:///{folder}/state-{size}.sqlite", visits, size)
         figures[f"embedded, max_records={size}"] = {"one_aggregator_events_per_s": round(len(events) / taken_s)}
     return figures
@@ -320,6 +322,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("throughput")
     one.add_argument("--visits", type=int, default=5000)
+    one.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="records in one transaction")
     two = commands.add_parser("latency")
     two.add_argument("--visits", type=int, default=600)
     two.add_argument("--concurrent", type=int, default=200)
@@ -332,9 +335,10 @@ def main() -> int:
     if problem := servers.missing():
         print(f"bench_money: {problem}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no broker and no database behind
     with tempfile.TemporaryDirectory(prefix="walkout-bench-") as folder:
         if arguments.command == "throughput":
-            figures = throughput(Path(folder), arguments.visits)
+            figures = throughput(Path(folder), arguments.visits, arguments.batches)
         elif arguments.command == "latency":
             figures = latency(Path(folder), arguments.visits, arguments.concurrent)
         else:

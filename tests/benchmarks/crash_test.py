@@ -360,6 +360,7 @@ def main() -> int:
     if problem := servers.missing():
         print(f"crash test: {problem}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no broker and no database behind
     keep = arguments.keep
     plan = Plan(**{k: v for k, v in vars(arguments).items() if k != "keep"})
     with tempfile.TemporaryDirectory(prefix="walkout-crash-") as temporary, Progress() as progress:

@@ -16,7 +16,8 @@ def test_killed_aggregators_lose_and_repeat_nothing(kafka_tools, tmp_path):
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'walkout[postgres]'")
     if problem := servers.postgres.missing_tools():
         pytest.skip(f"needs PostgreSQL: {problem}")
-    plan = Plan(kills=12, visits=100, restarts=1, pauses=2, desk_kills=3, stores=12, partitions=4, seconds=40, session_s=6)
+    size = {"kills": 12, "visits": 100, "restarts": 1, "pauses": 2, "desk_kills": 3, "stores": 12, "partitions": 4}
+    plan = Plan(**size, seconds=40, session_s=6)
     with Progress(disable=True) as progress:
         outcome = run(plan, tmp_path, progress)
     assert outcome.problems == []
