@@ -25,9 +25,13 @@ def track(
     region: Annotated[
         str | None, typer.Option("--region", help="X0,Y0,X1,Y1 in metres: report only people there.")
     ] = None,
+    ambiguous: Annotated[
+        Path | None, typer.Option("--ambiguous", help="CSV to write: which two may have been exchanged, and when.")
+    ] = None,
 ) -> None:
     """Follow people over all cameras on recorded boxes, and write where each was in every frame."""
-    from pipeline.perception.follow import follow
+    from pipeline.perception.floor.tracker import FloorTracker
+    from pipeline.perception.follow import follow, frame_of
     from pipeline.perception.recorded import load_boxes, load_room, with_region
 
     if lookahead < 0:
@@ -36,25 +40,37 @@ def track(
     boxes = load_boxes(detections, sorted(room.camera_by_id))
     begin = time.perf_counter()
     rows, frames, people = [], 0, set()
-    for frame, tracks in follow(room, boxes, lookahead):
+    floor = FloorTracker(room)
+    for frame, tracks in follow(room, boxes, lookahead, floor):
         frames += 1
         people |= {t.track_id for t in tracks}
         rows += [(frame, int(t.track_id[1:]), *(round(float(v), 4) for v in t.floor_xy_m)) for t in tracks]
     took = time.perf_counter() - begin
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with open(out, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("frame", "person", "x_m", "y_m"))
-            writer.writerows(rows)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror})") from None
+    _write(out, ("frame", "person", "x_m", "y_m"), rows)
+    if ambiguous is not None:
+        meetings = [
+            (*(int(t[1:]) for t in e.track_ids), frame_of(e.since_ns, room), frame_of(e.until_ns, room),
+             round(e.exchange_probability, 3))
+            for e in floor.encounters
+        ]  # fmt: skip
+        _write(ambiguous, ("person", "other", "first_frame", "last_frame", "exchange_probability"), meetings)
     Console().print(
         f"{out}: {len(people)} people in {frames} frames of {len(room.camera_by_id)} cameras, "
         f"{frames / max(took, 1e-9):.0f} frames a second",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _region(text: str | None) -> tuple[float, float, float, float] | None:

@@ -9,22 +9,34 @@ import numpy as np
 
 from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.lag import LaggedTracker
-from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.tracker import FloorTracker
 from pipeline.perception.recorded import NS, RecordedBoxes, Room
 
 
 def follow(
-    room: Room, boxes: RecordedBoxes, lookahead_s: float, settings: FloorSettings | None = None
+    room: Room, boxes: RecordedBoxes, lookahead_s: float, floor: FloorTracker | None = None
 ) -> Iterator[tuple[int, list[FloorTrack]]]:
-    """(frame, people in the room's region) of every frame, in order; each at most `lookahead_s` after its frame."""
-    tracker = LaggedTracker(FloorTracker(room, settings), lookahead_s, room.region)
+    """(frame, people in the room's region) of every frame, in order; each at most `lookahead_s` after its frame.
+
+    `floor`: the tracker to use, for who wants to ask it more than that.
+    """
+    tracker = LaggedTracker(floor or FloorTracker(room), lookahead_s, room.region)
     frame_at: dict[int, int] = {}
     for frame, seen in boxes:
-        at_ns = NS + round(frame * NS / room.fps)
+        at_ns = time_of(frame, room)
         frame_at[at_ns] = frame
         looks = [CameraTracks(c, at_ns, d, np.full(len(d), -1)) for c, d in seen.items()]
         for then_ns, tracks in tracker.update(looks, at_ns):
             yield frame_at.pop(then_ns), tracks
     for then_ns, tracks in tracker.finish():
         yield frame_at.pop(then_ns), tracks
+
+
+def time_of(frame: int, room: Room) -> int:
+    """The time that a frame is given, ns."""
+    return NS + round(frame * NS / room.fps)
+
+
+def frame_of(at_ns: int, room: Room) -> int:
+    """The frame at a time that `time_of` gave."""
+    return round((at_ns - NS) * room.fps / NS)

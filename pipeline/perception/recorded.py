@@ -124,8 +124,9 @@ def load_boxes(folder: Path, camera_ids: list[str]) -> RecordedBoxes:
         if not found:
             raise RecordingError(f"{folder}: no {camera_id}.det.txt, though the cameras file has {camera_id}")
         try:
-            table = np.loadtxt(found[0], delimiter=",", ndmin=2)
-        except ValueError as error:
+            text = found[0].read_text(encoding="utf-8")
+            table = np.loadtxt(text.splitlines(), delimiter=",", ndmin=2) if text.strip() else np.zeros((0, 7))
+        except (OSError, ValueError) as error:
             raise RecordingError(f"{found[0]}: expected rows frame,-1,x,y,w,h,score ({error})") from None
         if table.size and table.shape[1] < 7:
             raise RecordingError(f"{found[0]}: expected 7 columns frame,-1,x,y,w,h,score, got {table.shape[1]}")

@@ -19,7 +19,7 @@ class BodySettings:
     posture_return_s: float = 3.0
     wander_m2_s3: float = 1.0
     """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
-    steady_s: float = 2.0
+    steady_s: float = 1.2
     """How long somebody keeps their velocity, on average."""
     speed_sigma_m_s: float = 0.8
     """Of somebody seen for the first time."""

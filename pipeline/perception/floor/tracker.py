@@ -17,6 +17,7 @@ from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Matches, associate
 from pipeline.perception.floor.births import born
+from pipeline.perception.floor.encounters import Encounter, Encounters
 from pipeline.perception.floor.person import Person, limit, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.settings import FloorSettings
@@ -44,6 +45,9 @@ class FloorTracker:
         self._candidates: list[Person] = []
         self._memory: dict[tuple[int, int], tuple[Person, int]] = {}
         self._close: dict[tuple[str, str], _Closeness] = {}
+        self._encounters = Encounters()
+        self.encounters: list[Encounter] = []
+        """Who may have been exchanged with whom, so far."""
         self._next_id = 1
         self._first_ns: int | None = None
         self._now_ns = 0
@@ -63,6 +67,7 @@ class FloorTracker:
         self._candidates += born(seen, free, self.scene, at_ns, s)
         self._confirm(seen)
         self._part_twins(seen)
+        self.encounters += self._encounters.update(self.people, at_ns)
         self._remove()
         return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id) if self.reported(p, at_ns)]
 

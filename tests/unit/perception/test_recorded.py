@@ -101,11 +101,14 @@ def test_track_and_score_from_the_command_line(shop, tmp_path, lookahead):
     ]
     write_boxes(tmp_path, load_room(cameras), ways)
     out = tmp_path / "tracks.csv"
+    ambiguous = tmp_path / "ambiguous.csv"
     command = ["track", "--detections", str(tmp_path), "--cameras", str(cameras), "--out", str(out)]
+    command += ["--ambiguous", str(ambiguous)]
     result = CliRunner().invoke(app, [*command, "--lookahead", lookahead], catch_exceptions=False)
     assert result.exit_code == 0 and "2 people" in result.output
     with open(out, newline="") as file:
         assert next(csv.reader(file)) == ["frame", "person", "x_m", "y_m"]
+    assert ambiguous.read_text().startswith("person,other,first_frame,last_frame,exchange_probability")
     truth = tmp_path / "truth.csv"
     with open(truth, "w", newline="") as file:
         writer = csv.writer(file)
