@@ -36,7 +36,8 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True)
 class Tracked:
-    """One recording's figures. `seconds`: of the recording; `record_s`, `track_s`: what it took."""
+    """One recording's figures. `seconds`: of the recording; `record_s`, `track_s`: processor time that it took, None if
+    the recording was there already."""
 
     recording_id: str
     scenario: str
@@ -44,7 +45,7 @@ class Tracked:
     floor: TrackingScore
     visits: tuple[VisitIdentity, ...]
     seconds: float
-    record_s: float
+    record_s: float | None
     track_s: float
 
     def as_dict(self) -> dict:
@@ -96,20 +97,21 @@ def write_tracks(path: Path, tracks: Positions) -> None:
 
 def one(scenario: str, seed: int, folder: Path, make_tracker: Callable[[Path], Tracker]) -> Tracked:
     """Record (unless it is there already), track and score one; tracks and figures are written into its folder."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     out = folder / f"{Path(scenario).stem}-s{seed}"
-    if not (out / "manifest.json").exists():
+    known = (out / "manifest.json").exists()
+    if not known:
         record_detections(scenario, seed, out)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    recorded = time.perf_counter()
+    recorded = time.process_time()
     fps = max(spec.fps for spec in load_layout(out / "layout.yaml").cameras)
     tracks, flags = track(out, make_tracker(out), 1 / fps)
-    tracked = time.perf_counter()
+    tracked = time.process_time()
     write_tracks(out / TRACKS, tracks)
     floor, visits = score_tracking(out, tracks, flags)
     result = Tracked(
         manifest["recording_id"], Path(scenario).stem, seed, floor, tuple(visits), manifest["duration_s"],
-        recorded - begin, tracked - recorded,
+        None if known else recorded - begin, tracked - recorded,
     )  # fmt: skip
     (out / FIGURES).write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
     return result
@@ -149,9 +151,9 @@ def figures(results: Sequence[Tracked]) -> dict:
     visits = [v for r in results for v in r.visits]
     wrong = [v for v in visits if not v.held]
     changes = [c for v in wrong for c in v.changes]
-    seconds = sum(r.seconds for r in results)
+    made = [r for r in results if r.record_s is not None]
 
-    def share(part: int, of: int) -> float | None:
+    def share(part: float, of: float) -> float | None:
         return part / of if of else None
 
     return {
@@ -163,6 +165,6 @@ def figures(results: Sequence[Tracked]) -> dict:
         "held": share(len(visits) - len(wrong), len(visits)),
         "wrong_flagged_before": share(sum(c.flagged for c in changes), len(changes)),
         "visits_flagged": share(sum(v.flagged for v in visits), len(visits)),
-        "record_x_real_time": share(seconds, sum(r.record_s for r in results)),
-        "track_x_real_time": share(seconds, sum(r.track_s for r in results)),
+        "record_x_real_time": share(sum(r.seconds for r in made), sum(r.record_s for r in made)),
+        "track_x_real_time": share(sum(r.seconds for r in results), sum(r.track_s for r in results)),
     }
