@@ -10,11 +10,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pipeline.errors import PaymentDeclinedError, PaymentError
 from pipeline.gate.desk import GateDesk
 from pipeline.gate.entry_settings import EntrySettings
 from pipeline.messages import PersonWithoutPass, VisitClosed
 from pipeline.passes.vouchers import Issuer
+from pipeline.payment.bank import Bank
+from pipeline.payment.bank_rules import Rule
+from pipeline.payment.entry import EntryPayments
 from pipeline.state import Database
 
 
@@ -221,44 +223,58 @@ def test_a_provider_that_cannot_be_asked_opens_nothing(make_desk, identity, cloc
     assert (answer.open, answer.reason) == (False, "unavailable")
 
 
-class Holds:
-    """A payment desk as the gate sees it: what it was asked, and what it says."""
-
-    def __init__(self, says=None) -> None:
-        self.says, self.asked = says, []
-
-    def authorise(self, shopper_id, amount_minor, currency, idempotency_key, *, store_id):
-        self.asked.append((shopper_id, amount_minor, currency, idempotency_key, store_id))
-        if self.says is not None:
-            raise self.says
-        return "auth-1"
+@pytest.fixture
+def bank(tmp_path):
+    bank = Bank(tmp_path / "bank.sqlite")
+    yield bank
+    bank.close()
 
 
-def test_a_hold_is_asked_for_before_the_gate_opens(make_desk, issuer, clock):
-    holds = Holds()
+@pytest.fixture
+def holds(database, bank, clock) -> EntryPayments:
+    return EntryPayments(database, bank, clock=clock)
+
+
+def test_a_hold_is_asked_for_before_the_gate_opens(make_desk, holds, bank, issuer, clock):
     answer = make_desk(holds, authorise_minor=5000).tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
-    assert answer.open and holds.asked == [("anna", 5000, "EUR", answer.visit_id, "shop")]
+    assert answer.open
+    (held,) = bank.authorizations()
+    assert (held["payer"], held["amount"], held["currency"], held["state"]) == ("anna", 5000, "EUR", "held")
 
 
-def test_a_declined_hold_keeps_the_gate_shut_and_the_next_pass_is_free(make_desk, issuer, clock):
-    holds = Holds(PaymentDeclinedError("the card has run out"))
+def test_nobody_who_is_refused_has_a_hold(make_desk, holds, bank, issuer, clock):
+    desk = make_desk(holds, authorise_minor=5000)
+    assert desk.tap("gate", "pass", issuer.issue("anna", "elsewhere", clock.s)).reason == "other-store"
+    assert bank.authorizations() == []
+
+
+def test_a_declined_hold_keeps_the_gate_shut_and_the_next_pass_is_free(make_desk, holds, bank, issuer, clock):
+    bank.add_rule(Rule(outcome="decline:insufficient_funds", times=1))
     desk = make_desk(holds, authorise_minor=5000)
     assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).reason == "payment-declined"
     assert desk.entries.waiting() == [] and desk.entries.open_now() == []
     clock.go_on(20)
-    holds.says = None
     assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
 
 
 @pytest.mark.parametrize(("policy", "opens"), [("refuse", False), ("open", True)])
-def test_a_silent_payment_provider_does_what_the_store_says(make_desk, issuer, clock, policy, opens):
-    desk = make_desk(Holds(PaymentError("no answer")), authorise_minor=5000, unanswered_payment=policy)
+@pytest.mark.parametrize("when", ["timeout-before", "timeout-after"])
+def test_a_silent_payment_provider_does_what_the_store_says(make_desk, holds, bank, issuer, clock, policy, opens, when):
+    bank.add_rule(Rule(outcome=when, times=1))
+    desk = make_desk(holds, authorise_minor=5000, unanswered_payment=policy)
     assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open is opens
     assert len(desk.entries.waiting()) == opens
 
 
+class Dies:
+    """A process that is killed while the payment provider thinks."""
+
+    def authorise(self, *_arguments, **_more):
+        raise KeyboardInterrupt
+
+
 def test_a_desk_that_died_while_it_asked_locks_nobody_out(make_desk, issuer, clock):
-    dying = make_desk(Holds(KeyboardInterrupt()), authorise_minor=5000)
+    dying = make_desk(Dies(), authorise_minor=5000)
     with pytest.raises(KeyboardInterrupt):
         dying.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
     clock.go_on(30)
