@@ -136,10 +136,10 @@ def test_a_crash_at_any_point_repeats_and_loses_nothing(tmp_path, catalogue, mon
                 aggregator = Aggregator(log, f"sqlite:///{folder}/state.sqlite", catalogue)
                 while aggregator.step(0, max_records=5):
                     pass
+                aggregator.close()
                 done = True
             except Crash:
                 crashed = True
-            finally:
                 if aggregator is not None:
                     aggregator.close()
         nonlocal crash_at
