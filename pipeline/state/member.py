@@ -29,6 +29,7 @@ from pipeline.eventlog.log import Place
 from pipeline.messages import Event
 from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
+from pipeline.state.bulk import is_in
 from pipeline.state.database import Database
 from pipeline.state.positions import advance, claim, enqueue, hold, outbox
 
@@ -167,6 +168,7 @@ class GroupMember:
         partitions = {partition for _, partition in places}
 
         def take(db: Connection):
+            self._tick_off(db)  # true whoever has the partitions now
             claimed = claim(db, self.group, places, self._name)
             left = select(outbox.c.event_id, outbox.c.body).where(
                 outbox.c.consumer_group == self.group, outbox.c.partition.in_(partitions)
@@ -190,7 +192,7 @@ class GroupMember:
             raise error
         metrics.FENCED.labels(self.group).inc()
         log.warning("fenced", group=self.group, reason=str(error))
-        self._epochs, self._read_to, self._uncommitted, self._published = {}, {}, {}, []
+        self._epochs, self._read_to, self._uncommitted = {}, {}, {}
         self._to_publish = {}
         self._fenced_s = time.monotonic()
         self._work.forget()
@@ -247,9 +249,13 @@ class GroupMember:
         return hold(db, self.group, mine)
 
     def _store(self, db: Connection, outgoing: Sequence[Outgoing]) -> None:
-        if self._published:
-            db.execute(delete(outbox).where(outbox.c.event_id.in_(self._published)))
+        self._tick_off(db)
         enqueue(db, self.group, [(partition, event.event_id, encode(event)) for partition, event in outgoing])
+
+    def _tick_off(self, db: Connection) -> None:
+        """What is in the log needs no publishing."""
+        if self._published:
+            db.execute(delete(outbox).where(is_in(db, outbox.c.event_id, self._published)))
 
     def _unpublished(self, db: Connection) -> Sequence[Outgoing]:
         mine = outbox.c.partition.in_({partition for _, partition in self._epochs})
