@@ -85,6 +85,18 @@ class Attribution:
     def forget(self, track_id: str) -> None:
         self._people.pop(track_id, None)
 
+    def stood_at(self, track_id: str, now_ns: int) -> set[str]:
+        """Slots that the person could have reached from where they stood in the last `left_behind_s`."""
+        s, person = self._settings, self._people.get(track_id)
+        if person is None:
+            return set()
+        recent = [p for p in person.places if now_ns - p[0] <= s.left_behind_s * 1e9]
+        then = _Person(places=recent)
+        return {
+            slot for slot in self._layout.slot_by_id
+            if recent and self._dwell(slot, then, recent[0][0], now_ns) >= s.left_behind_dwell
+        }  # fmt: skip
+
     def who(self, slot_id: str, interval_ns: tuple[int, int], current: Sequence[Reach] = ()) -> list[Touch]:
         """Everybody who may have touched the slot between two instants, best first.
 

@@ -207,12 +207,15 @@ class SlotWatch:
         """The settled look in the watch's own form."""
         return self._of(view).samples
 
-    def hurry(self, slot_ids: set[str] | None) -> list[SlotChange]:
-        """Changes of these slots (None: all) that have not lasted long enough to be reported; they count now."""
+    def hurry(self, slot_ids: set[str] | None, least: int = 1) -> list[SlotChange]:
+        """Changes of these slots (None: all) that have not lasted long enough to be reported; they count now.
+
+        `least`: of which at least so many pictures have been taken.
+        """
         changes = []
         for camera_id, views in sorted(self._views.items()):
             for view, watched in zip(views, self._watched[camera_id], strict=True):
-                if watched.pending and (slot_ids is None or view.slot_id in slot_ids):
+                if len(watched.pending) >= least and (slot_ids is None or view.slot_id in slot_ids):
                     changes.append(self._settle(view, watched))
         return changes
 

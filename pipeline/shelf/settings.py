@@ -124,6 +124,11 @@ class ShelfSettings:
     """How long one stands at a shelf to take or put one item."""
     stand_sigma_m: float = 0.3
     """How far from the best place one stands to reach a slot."""
+    left_behind_s: float = 10.0
+    """What changed at the shelves where somebody stood so shortly before leaving is settled before their bill, reach
+    or no reach ..."""
+    left_behind_dwell: float = 0.2
+    """... if they stood there for more than a quarter of a second or so."""
     min_touch_weight: float = 0.002
     double_track_m: float = 0.4
     """Two tracks closer than that all the time are one person found twice; people stand further apart."""

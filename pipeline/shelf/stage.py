@@ -112,6 +112,7 @@ class ShelfStage:
             if chance >= self._settings.min_slot_chance
         }  # fmt: skip
         self._hurry(touched)
+        self._hurry(self._who.stood_at(track_id, self._now_ns), least=2)
         # A weak network may have seen no hand: what changed where this person stood is settled as well, or it would
         # come after their bill.
         for episode in self._episodes.open:
@@ -192,9 +193,9 @@ class ShelfStage:
             for change in self._watch.observe(camera_id, frame.captured_at_ns, frame.image, boxes):
                 self._episodes.add(change)
 
-    def _hurry(self, slot_ids: set[str] | None) -> None:
+    def _hurry(self, slot_ids: set[str] | None, least: int = 1) -> None:
         """Take looks that have not lasted long enough for what they seem to be."""
-        for change in self._watch.hurry(slot_ids):
+        for change in self._watch.hurry(slot_ids, least):
             self._episodes.add(change)
 
     # --- deciding ---
