@@ -178,6 +178,7 @@ class GateDesk:
 
     def _admit(self, db: Connection, entry: Entry, shown: Pass, state: str, now_ns: int) -> None:
         """Everything that must be decided once. Raises `PassRefused`, and nothing has been written then."""
+        self.entries.only_one(db, shown.shopper_id)
         until_ns = round((shown.expires_s + 2 * self._settings.skew_s) * S) + 3600 * S
         if not self.entries.use_pass(db, shown.number, entry.entry_id, now_ns, until_ns):
             raise PassRefused("used", shown.number)

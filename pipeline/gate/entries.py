@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from pipeline.capture.recording import GateTap
 from pipeline.gate.tables import gate_entries, gate_refusals, gate_snapshots, pass_uses
@@ -42,6 +42,16 @@ class Entries:
         self._database, self._store_id = database, store_id
 
     # --- the desk's side ---
+
+    def only_one(self, db: Connection, shopper_id: str) -> None:
+        """Until this transaction ends nobody else decides whether this shopper may come in.
+
+        On SQLite every transaction has the write lock already; on PostgreSQL two of them would each read that nobody
+        is inside and both write.
+        """
+        if db.dialect.name == "postgresql":
+            key = func.hashtextextended(f"{self._store_id}\n{shopper_id}", 0)
+            db.execute(select(func.pg_advisory_xact_lock(key)))
 
     def inside(self, db: Connection, shopper_id: str, now_ns: int) -> Entry | None:
         """The open visit that this shopper pays for."""
