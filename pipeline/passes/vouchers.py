@@ -23,6 +23,7 @@ Algorithm = Literal["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512
 
 LONGEST_VOUCHER = 8192
 _FETCH_TIMEOUT_S = 3
+_LONGEST_SUBJECT = 64
 
 
 class Issuer(BaseModel):
@@ -123,4 +124,12 @@ class VoucherChecker:
         number = number if isinstance(number, str) and number else text.rpartition(".")[0]
         number = sha256(f"{issuer.issuer}\n{number}".encode()).hexdigest()[:32]
         until_s = min(expires_s, issued_s + issuer.longest_s)
-        return Pass(number, f"{issuer.prefix}{subject[:64]}", self.store_id, issued_s, until_s)
+        return Pass(number, issuer.prefix + _short(subject), self.store_id, issued_s, until_s)
+
+
+def _short(subject: str) -> str:
+    """The subject as it is, or a digest of one that is long or unprintable: no two subjects become one shopper, since
+    what a digest makes is longer than any subject that is kept."""
+    if len(subject) <= _LONGEST_SUBJECT and subject.isprintable():
+        return subject
+    return f"sha256-{sha256(subject.encode(errors='surrogatepass')).hexdigest()}"

@@ -184,6 +184,15 @@ def test_an_outside_provider_vouches_for_a_shopper(voucher_desk, identity, clock
     assert tap.shopper_id == "bank-4711"
 
 
+def test_customers_whose_names_begin_alike_are_not_one_shopper(voucher_desk, identity, clock):
+    subjects = ["x" * 64, "x" * 64 + "1", "x" * 64 + "2", "a\0", "a"]
+    for number, subject in enumerate(subjects):
+        assert voucher_desk.tap("gate", "voucher", identity.voucher(clock.s, sub=subject, jti=f"n-{number}")).open
+    shoppers = [tap.shopper_id for _, tap in voucher_desk.entries.waiting()]
+    assert len(set(shoppers)) == len(subjects) and "bank-" + "x" * 64 in shoppers
+    assert all(len(shopper) <= 80 and shopper.isprintable() for shopper in shoppers)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
