@@ -128,15 +128,20 @@ class Reach:
 # --- events -------------------------------------------------------------------------------------------------------
 
 
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+"""What databases keep and index. PostgreSQL takes no key of more than some 2,700 bytes: a record that does not fit
+would stop every reader at the same place."""
+
+
 class _Event(BaseModel):
     """What every event carries. `event_id` is the same when the same footage is run again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = SCHEMA_VERSION
-    event_id: str = Field(min_length=1)
-    store_id: str = Field(min_length=1)
-    at_ns: int = Field(gt=0, description="when it happened, ns since the Unix epoch, store clock")
+    event_id: Id
+    store_id: Id
+    at_ns: int = Field(gt=0, lt=1 << 63, description="when it happened, ns since the Unix epoch, store clock")
 
 
 class EvidenceRef(BaseModel):
@@ -154,9 +159,9 @@ class VisitOpened(_Event):
     """A pass was accepted at a gate. One pass may let a group in: one visit, one payer, one receipt."""
 
     type: Literal["visit-opened"] = "visit-opened"
-    visit_id: str
+    visit_id: Id
     gate_id: str
-    shopper_id: str = Field(description="who pays")
+    shopper_id: Id = Field(description="who pays")
     party_size: int = Field(default=1, ge=1, description="how many people the pass lets in, the payer among them")
 
 
@@ -164,7 +169,7 @@ class PersonWithoutPass(_Event):
     """Somebody came in without a pass: a visit without a payer, which staff are told of. Opens it and binds it."""
 
     type: Literal["person-without-pass"] = "person-without-pass"
-    visit_id: str
+    visit_id: Id
     gate_id: str
     track_id: str
     behind_visit_id: str | None = Field(default=None, description="the visit at whose heels they came in")
@@ -174,7 +179,7 @@ class TrackBound(_Event):
     """From `at_ns` on, what this floor track does belongs to this visit."""
 
     type: Literal["track-bound"] = "track-bound"
-    visit_id: str
+    visit_id: Id
     track_id: str
     member: int = Field(default=1, ge=1, description="which person of the party; 1 is who showed the pass")
 
@@ -243,9 +248,9 @@ class VisitClosed(_Event):
     """
 
     type: Literal["visit-closed"] = "visit-closed"
-    visit_id: str
+    visit_id: Id
     gate_id: str
-    event_ids: tuple[str, ...] = Field(
+    event_ids: tuple[Id, ...] = Field(
         description="the visit's opening and bindings, the shelf events with one of its tracks among the persons, the "
         "bindings of those events' other persons, the identity corrections that touch any of these tracks (with the "
         "bindings and shelf events of the tracks that they connect), and the visit's coupons and staff decisions"
@@ -256,7 +261,7 @@ class CouponPresented(_Event):
     """A coupon was put into a visit. Its owner and that it is unspent were checked before this was written."""
 
     type: Literal["coupon-presented"] = "coupon-presented"
-    visit_id: str
+    visit_id: Id
     coupon_id: str
     promotion_id: str = Field(description="what it gives: a promotion of the store's that needs a coupon")
 
@@ -279,13 +284,13 @@ class StaffDecision(_Event):
     """
 
     type: Literal["staff-decision"] = "staff-decision"
-    visit_id: str
+    visit_id: Id
     decision: Literal["age-confirmed", "age-refused", "bill", "drop", "payer-named"]
     staff_id: str = Field(min_length=1)
     shelf_event_ids: tuple[str, ...] = ()
     gtin: str | None = Field(default=None, description="only units of this product; None for any")
     minimum_age: int | None = Field(default=None, ge=0, description="None: old enough for whatever was taken")
-    shopper_id: str | None = None
+    shopper_id: Id | None = None
     note: str = ""
 
 
@@ -296,18 +301,18 @@ class ReceiptIssued(_Event):
     """
 
     type: Literal["receipt-issued"] = "receipt-issued"
-    receipt_id: str
-    version: int = Field(ge=1)
-    visit_id: str
-    shopper_id: str | None = Field(description="None: nobody to charge, somebody came in without a pass")
+    receipt_id: Id
+    version: int = Field(ge=1, lt=1 << 31)
+    visit_id: Id
+    shopper_id: Id | None = Field(description="None: nobody to charge, somebody came in without a pass")
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     lines: tuple[ReceiptLine, ...]
-    total_minor: int = Field(ge=0)
+    total_minor: int = Field(ge=0, lt=1 << 63)
     taxes: tuple[TaxLine, ...]
     held_for_review: bool
     notes: tuple[ReviewNote, ...] = ()
     entered_at_ns: int
-    left_at_ns: int
+    left_at_ns: int = Field(lt=1 << 63)
     tax_included: bool = True
     party_size: int = Field(default=1, ge=1)
     coupon_ids: tuple[str, ...] = Field(default=(), description="coupons spent on this receipt")
@@ -329,7 +334,7 @@ class PaymentUpdated(_Event):
     """The payment of a visit came to rest; it is told again when that changes (a correction, an open balance paid)."""
 
     type: Literal["payment-updated"] = "payment-updated"
-    visit_id: str
+    visit_id: Id
     receipt_id: str | None = Field(description="None: the visit has no receipt yet")
     version: int = Field(ge=0, description="of the receipt; 0 while there is none")
     shopper_id: str | None

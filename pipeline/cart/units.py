@@ -15,6 +15,9 @@ from pipeline.cart.identity import Doer
 from pipeline.cart.rules import BillingRules
 from pipeline.messages import Candidate, ReviewNote, ShelfEvent, StaffDecision
 
+_LONGEST_QUANTITY = 9
+"""Digits. Python refuses to read a number of some thousand, and no hand takes so many."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -162,8 +165,9 @@ class CartBuilder:
         """
         chances: dict[int, float] = {}
         for candidate in event.quantities:
-            if candidate.value.isascii() and candidate.value.isdigit() and int(candidate.value) > 0:
-                chances[int(candidate.value)] = chances.get(int(candidate.value), 0.0) + candidate.probability
+            text = candidate.value
+            if text.isascii() and text.isdigit() and len(text) <= _LONGEST_QUANTITY and int(text) > 0:
+                chances[int(text)] = chances.get(int(text), 0.0) + candidate.probability
         if len(chances) < len(event.quantities) or max(chances) > self._rules.max_units_per_event:
             shown = ", ".join(c.value[:20] for c in event.quantities[:3])
             return 0, 1, f"quantity {shown!r} is not plausible"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -18,11 +19,18 @@ from pipeline.errors import MessageError, NewerSchemaError
 from pipeline.messages import SCHEMA_VERSION, TOPIC_OF, Event
 
 CONTENT_TYPE = b"application/json; charset=utf-8"
+LONGEST_BODY = 512 * 1024
+_LONGEST_KEY = 16 * 1024
 _EVENT = TypeAdapter(Event)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class DeadLetter(BaseModel):
-    """A record that no reader could use: why, where it was, and its bytes, to be repaired and sent again."""
+    """A record that no reader could use: why, where it was, and its bytes, to be repaired and sent again.
+
+    Of a record of more than `LONGEST_BODY` bytes there is only the beginning, and `reason` says so: in base64 the whole
+    would be larger than Kafka takes, and whoever must bury it could never go on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,14 +45,16 @@ class DeadLetter(BaseModel):
     @classmethod
     def of(cls, reason: str, topic: str, partition: int, offset: int, key: bytes | None, body: bytes) -> DeadLetter:
         """The id is the record's place: two readers that meet the same record write the same letter."""
+        if len(body) > LONGEST_BODY:
+            reason = f"{reason} (here are the first {LONGEST_BODY} of its {len(body)} bytes)"
         return cls(
             letter_id=f"{topic}/{partition}/{offset}",
             reason=reason,
             topic=topic,
             partition=partition,
             offset=offset,
-            key_base64=None if key is None else base64.b64encode(key).decode("ascii"),
-            body_base64=base64.b64encode(body).decode("ascii"),
+            key_base64=None if key is None else base64.b64encode(key[:_LONGEST_KEY]).decode("ascii"),
+            body_base64=base64.b64encode(body[:LONGEST_BODY]).decode("ascii"),
         )
 
     @property
@@ -79,8 +89,11 @@ def decode(body: bytes) -> Event:
     """Bytes from a log to an event.
 
     Raises `NewerSchemaError` when a newer version of walkout wrote it, else `MessageError` naming the first field that
-    is wrong. Nothing is converted or dropped: a number written as text, or a field that we do not know, is an error.
+    is wrong. Nothing is converted or dropped: a number written as text, or a field that we do not know, is an error. So
+    is a NUL in a text, which PostgreSQL cannot keep.
     """
+    if b"\\u0000" in body and _NUL.search(body):
+        raise MessageError("a text with a NUL in it, which databases cannot keep")
     try:
         event = _EVENT.validate_json(body, strict=True)
     except ValidationError as error:

@@ -52,6 +52,7 @@ def test_putting_back_more_than_was_taken_notes_the_difference(catalogue):
         (pick(1, quantity="many"), "not plausible"),
         (pick(1, quantity=-1), "not plausible"),
         (pick(1, quantity=1_000_000), "not plausible"),
+        (pick(1, quantity="9" * 5000), "not plausible"),
         (pick(1, "4006381333931"), "not in the catalogue"),
     ],
 )

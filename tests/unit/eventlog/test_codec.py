@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MessageError, NewerSchemaError
-from pipeline.eventlog.codec import DeadLetter, cloudevent_headers, decode, encode, rfc3339
+from pipeline.eventlog.codec import LONGEST_BODY, DeadLetter, cloudevent_headers, decode, encode, rfc3339
 from pipeline.messages import (
     SCHEMA_VERSION,
     TOPIC_OF,
@@ -131,6 +131,11 @@ def test_a_receipt_that_does_not_add_up_is_none():
         (body(at_ns=-1), "track-bound: at_ns"),
         (body(extra=1), "track-bound: extra"),
         (body(event_id=""), "track-bound: event_id"),
+        # what a database could not keep would stop every reader at the same place
+        (body(at_ns=10**30), "track-bound: at_ns"),
+        (body(event_id="a\0b"), "NUL"),
+        (body(visit_id="v" * 3000), "track-bound: visit_id"),
+        (encode(EVENTS[3]).replace(b'"a"', b'"' + b"a" * 3000 + b'"'), "visit-closed: event_ids.0"),
         (encode(PICK).replace(b"0.9", b"NaN"), "persons.0.probability"),
         (encode(PICK).replace(b"0.9", b"1.1"), "persons.0.probability"),
     ],
@@ -181,6 +186,18 @@ def test_a_dead_letter_keeps_the_bytes(data, key):
     again = DeadLetter.model_validate_json(letter.model_dump_json())
     assert again == letter and again.body == data
     assert letter.letter_id == "walkout.visits/0/7"
+
+
+def test_a_backslash_before_u0000_is_no_nul():
+    assert decode(body(track_id="\\u0000")).track_id == "\\u0000"
+    with pytest.raises(MessageError, match="NUL"):
+        decode(body(track_id="\\\0"))
+
+
+def test_a_dead_letter_fits_into_a_message_of_kafka():
+    letter = DeadLetter.of("not JSON", "walkout.visits", 0, 7, b"k" * 100_000, b"x" * 1_040_000)
+    assert len(letter.model_dump_json()) < 1_000_000 and "of its 1040000 bytes" in letter.reason
+    assert letter.body == b"x" * LONGEST_BODY
 
 
 def test_cloudevents_attributes():
