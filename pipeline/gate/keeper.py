@@ -65,7 +65,8 @@ class GateKeeper:
         exits = self._exits(at_ns, round(self._settings.lost_s * S))
         before_ns = at_ns - round(self._settings.forget_s * S)
         since_ns = min([before_ns, *(v.opened.at_ns for v in self._present.visits.values())])
-        self._ledger.forget(self._present.forget(before_ns), since_ns)
+        self._present.forget(before_ns)
+        self._ledger.forget(self._present.paths.keys(), self._present.visits.values(), since_ns)
         return GateUpdate(tuple(events), tuple(exits))
 
     def finish(self, at_ns: int) -> GateUpdate:

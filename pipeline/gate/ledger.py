@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -76,9 +76,13 @@ class Ledger:
             )
         )
 
-    def forget(self, track_ids: Iterable[str], before_ns: int) -> None:
-        """Tracks that nobody will ask about any more, and corrections from before `before_ns`."""
-        for track_id in track_ids:
+    def forget(self, known: Collection[str], visits: Iterable[OpenVisit], before_ns: int) -> None:
+        """Drop tracks that are not `known` any more, but for those that a correction connects with a visit which is
+        still open: what was done under such a label may be the visit's. And corrections from before `before_ns`."""
+        gone = (self._bindings.keys() | self._shelf.keys()).difference(known)
+        if gone:
+            gone -= connected({t for visit in visits for t in visit.track_ids}, self._corrections.values())[0]
+        for track_id in gone:
             self._bindings.pop(track_id, None)
             self._shelf.pop(track_id, None)
         for event_id in [i for i, c in self._corrections.items() if c.at_ns < before_ns]:

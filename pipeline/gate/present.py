@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -138,13 +137,12 @@ class Present:
 
         return min(self.lines.items(), key=distance)
 
-    def forget(self, before_ns: int) -> Iterable[str]:
-        """Drop tracks of nobody that were last seen before then, and say which."""
+    def forget(self, before_ns: int) -> None:
+        """Drop tracks of nobody that were last seen before then."""
         gone = [t for t, path in self.paths.items() if path.seen_ns < before_ns and t not in self.who]
         for track_id in gone:
             del self.paths[track_id]
             self.outside.pop(track_id, None)
-        return gone
 
 
 def digest(*parts: str) -> str:

@@ -363,6 +363,31 @@ def test_corrections_of_who_is_who_move_the_exit_and_are_named(layout):
     assert closing.visit_id == anna and {"swap", "pick-8", "pick-12"} <= set(closing.event_ids)
 
 
+def test_what_was_done_under_a_label_that_left_with_somebody_else_is_not_forgotten(layout):
+    """Swapped at 10 s; anna leaves under ben's label at once, ben three minutes later under hers: his pick of 8 s was
+    under his own label, which nobody has carried since."""
+    taps = [Tap(at(1.5), "anna"), Tap(at(3.5), "ben")]
+    second = [(2, 0.0, 1), (3, 0.5, 1), (4, 0.5, 1), (7, 4, 1), (15, 4, 1), (19, 0.0, 1)]
+    first = [*ROUND[:4], (200, 4, 1), (204, 0.0, 1)]
+    swap = TracksSwapped(event_id="swap", store_id="shop", at_ns=at(10), track_id="t1", other_track_id="t2")
+    shop = Shop(
+        layout, {"t1": first, "t2": second}, taps, shelf_events=[pick(8, t2=1.0)], notes=[(11, swap)], until_s=210
+    )
+    _anna, ben = (e.visit_id for e in shop.events if isinstance(e, VisitOpened))
+    closing = shop.closings[-1]
+    assert closing.visit_id == ben and {"swap", "pick-8"} <= set(closing.event_ids)
+
+
+def test_the_ledger_forgets_tracks_of_nobody_also_after_a_restart(layout):
+    shop = Shop(layout, {"t1": ROUND}, [Tap(at(1.5), "anna")], shelf_events=[pick(8, t1=1.0)])
+    assert len(shop.closings) == 1
+    new = GateKeeper(layout)
+    new.restore(shop.keeper.snapshot())
+    for keeper in (shop.keeper, new):
+        keeper.update(at(300), [])
+        assert (keeper.snapshot()["events"], keeper.snapshot()["bindings"]) == ([], {})
+
+
 def test_a_merged_track_is_its_persons(layout):
     late = [(6, 4, 1.6), (15, 4, 1), (19, 0, 1)]
     merge = TracksMerged(event_id="merge", store_id="shop", at_ns=at(6), track_id="t1", other_track_id="t2")
