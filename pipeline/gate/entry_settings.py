@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.layout import parse_model
+from pipeline.errors import LayoutError
 from pipeline.passes.vouchers import Issuer
 
 FILE = "entry.yaml"
@@ -19,7 +20,8 @@ class EntrySettings(BaseModel):
 
     `key_ring`: the file with the keys that passes are checked with, beside this one unless it is absolute; none: no
     passes here. `state_url`: the database that remembers who was let in; by default `entry.sqlite` beside this file.
-    `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the gate opens; 0: none.
+    `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the gate opens; 0: none. It needs a
+    `state_url`, the payment desk's: a hold in a database of the gate's own is neither captured nor given back.
     `unanswered_payment`: what a gate does when the payment provider is silent. `unknown_cards`: whether a payment card
     that nobody has registered makes a shopper by itself. `issuers`: outside identity providers.
     """
@@ -40,6 +42,11 @@ def load_entry_settings(folder: Path) -> EntrySettings:
     """The settings in `folder`, or the defaults, with paths made absolute; `LayoutError` names file and field."""
     path = folder / FILE
     settings = parse_model(EntrySettings, path) if path.exists() else EntrySettings()
+    if settings.authorise_minor and settings.state_url is None:
+        raise LayoutError(
+            f"{path}: authorise_minor is {settings.authorise_minor}, but there is no state_url: name the database of "
+            "the payment desk (its --state), which captures the hold or gives it back"
+        )
     url = settings.state_url or f"sqlite:///{folder.resolve() / 'entry.sqlite'}"
     ring = None if settings.key_ring is None else folder.resolve() / settings.key_ring
     return settings.model_copy(update={"state_url": url, "key_ring": ring})
