@@ -254,20 +254,22 @@ def write_manifest(
 
 
 def write_taps(folder: Path, stage: Stage, start_ns: int) -> None:
-    """`gate.jsonl` of a play: the passes that were shown, each with how many people it lets in."""
+    """`gate.jsonl` of a play: the passes that were shown, each with how many people it lets in, and staff's badges."""
     party_size = {p[0].person: len(p) for p in parties(stage.play)}
-    shown = sorted((v.tapped_s, v.person) for v in stage.play.visits if v.tapped_s is not None and v.role == "shopper")
-    taps = [(at_s, shopper_id(person), party_size.get(person, 1)) for at_s, person in shown]
+    shown = sorted((v.tapped_s, v.person, v.role) for v in stage.play.visits if v.tapped_s is not None)
+    taps = [(at_s, shopper_id(person), party_size.get(person, 1), role) for at_s, person, role in shown]
     write_tap_lines(folder, stage.layout.gates[0].id, start_ns, taps)
 
 
 def write_tap_lines(folder: Path, gate_id: str, start_ns: int, taps: Sequence[tuple]) -> None:
-    """`gate.jsonl` of (seconds after the start, shopper id) and, where more than one person comes in, how many."""
+    """`gate.jsonl` of (seconds after the start, shopper id[, how many people come in[, shopper or staff]])."""
     lines = []
-    for at_s, shopper, *party_size in taps:
-        line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate_id, "shopper_id": shopper, "kind": "entry"}
-        if party_size and party_size[0] > 1:
-            line["party_size"] = party_size[0]
+    for at_s, shopper, *more in taps:
+        party_size, role = (*more, *(1, "shopper")[len(more) :])
+        kind = "staff" if role == "staff" else "entry"
+        line = {"at_ns": start_ns + round(at_s * 1e9), "gate_id": gate_id, "shopper_id": shopper, "kind": kind}
+        if party_size > 1:
+            line["party_size"] = party_size
         lines.append(json.dumps(line) + "\n")
     (folder / "gate.jsonl").write_text("".join(lines), encoding="utf-8")
 
