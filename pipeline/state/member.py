@@ -207,9 +207,17 @@ class GroupMember:
     # --- one transaction ---
 
     def _transact(self, work: Callable[[Connection], Sequence[Outgoing]], read_to: Positions) -> None:
-        ticked = len(self._published)
+        ticked, attempts = len(self._published), 0
+
+        def attempt(db: Connection) -> Sequence[Outgoing]:
+            nonlocal attempts
+            attempts += 1
+            outgoing = work(db)
+            # The one before may have been committed though its answer was lost; what it said is in the outbox alone.
+            return outgoing if attempts == 1 else self._unpublished(db)
+
         try:
-            outgoing = self._database.run(work)
+            outgoing = self._database.run(attempt)
         except BaseException:
             self._work.forget()
             raise
@@ -259,10 +267,8 @@ class GroupMember:
 
     def _unpublished(self, db: Connection) -> Sequence[Outgoing]:
         mine = outbox.c.partition.in_({partition for _, partition in self._epochs})
-        rows = db.execute(
-            select(outbox.c.partition, outbox.c.body).where(outbox.c.consumer_group == self.group, mine)
-        ).all()
-        return [(partition, decode(body)) for partition, body in rows]
+        left = select(outbox.c.partition, outbox.c.body).where(outbox.c.consumer_group == self.group, mine)
+        return [(partition, decode(body)) for partition, body in db.execute(left.order_by(outbox.c.number)).all()]
 
     # --- after it ---
 

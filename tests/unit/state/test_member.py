@@ -115,11 +115,10 @@ def test_work_that_fails_is_rolled_back_and_done_again_by_the_next_life(log, dat
     assert written(database) == [0, 1, 2, 3]
 
 
-def test_a_commit_that_was_cut_off_but_got_through_is_not_repeated(log, database, monkeypatch):
-    """The answer to COMMIT is lost: the batch is tried again and finds itself done, its events still to publish."""
-    log.append([bound(i) for i in range(4)])
-    reading = member(log, database)
-    real, lost = database.transaction, []
+@pytest.fixture
+def lose_one_commit(database, monkeypatch):
+    """Call it: the answer to the next COMMIT is lost on its way, though it got through."""
+    real, to_lose = database.transaction, []
 
     def losing():
         context = real()
@@ -130,18 +129,48 @@ def test_a_commit_that_was_cut_off_but_got_through_is_not_repeated(log, database
 
             def __exit__(self, *error):
                 result = context.__exit__(*error)
-                if error == (None, None, None) and reading.assigned and not lost:
-                    lost.append(True)
+                if error == (None, None, None) and to_lose:
+                    to_lose.pop()
                     raise StateUnreachableError("the connection was lost while committing")
                 return result
 
         return Losing()
 
     monkeypatch.setattr(database, "transaction", losing)
+    return lambda: to_lose.append(True)
+
+
+def test_a_commit_that_was_cut_off_but_got_through_is_not_repeated(log, database, lose_one_commit):
+    """The batch is tried again and finds itself done, its events still to publish."""
+    reading = member(log, database)
     reading.step(0)
-    monkeypatch.undo()
-    assert lost and written(database) == [0, 1, 2, 3]
+    log.append([bound(i) for i in range(4)])
+    lose_one_commit()
+    reading.step(0)
+    assert written(database) == [0, 1, 2, 3]
     assert published(log) == ["out-0", "out-3"]
+
+
+def test_what_a_cut_off_commit_said_beside_the_batches_is_published(log, database, lose_one_commit):
+    """Work that time brings, or a call's result: done once, and the second attempt has nothing more to say."""
+    said = []
+
+    def work(db):
+        new = not db.execute(text("SELECT 1 FROM awaited")).first()
+        said.append(new)
+        if new:
+            db.execute(text("INSERT INTO awaited VALUES ('7', 'v')"))
+        return [(0, pick(1, event_id="out-7"))] if new else []
+
+    reading = member(log, database)
+    reading.step(0)
+    lose_one_commit()
+    reading.transact(work)
+    assert said == [True, False] and written(database) == [7]
+    assert published(log) == ["out-7"]
+    reading.close()
+    with database.transaction() as db:
+        assert db.execute(text("SELECT count(*) FROM outbox")).scalar() == 0
 
 
 def test_what_was_not_published_leaves_in_the_next_life(log, database, monkeypatch):
