@@ -28,9 +28,10 @@ def create_app(
 ) -> FastAPI:
     """The application with these routers in it.
 
-    A `WalkoutError` that leaves a route is the world's fault (a database that does not answer): 503 with its one line.
-    Anything else is ours: 500 with a number that the log has the traceback under; the answer shows none. A body of more
-    than `max_body_bytes` is answered 413 before anybody reads it.
+    A `WalkoutError` that leaves a route is the world's fault (a database that does not answer): 503. Anything else is
+    ours: 500. Both answers give a number under which the log has the text or the traceback, and nothing of it: hosts,
+    users and paths are not for whoever asks. A body of more than `max_body_bytes` is answered 413 before anybody reads
+    it.
     """
     app = FastAPI(title=title, lifespan=lifespan)
     for router in routers:
@@ -42,8 +43,10 @@ def create_app(
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
-    logger.warning("%s %s: %s", request.method, request.url.path, error)
-    return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": "1"})
+    number = uuid.uuid4().hex[:12]
+    logger.warning("%s %s: error %s: %s", request.method, request.url.path, number, error)
+    text = f"cannot be answered now, try again later; error {number}, the log says more"
+    return JSONResponse({"error": text}, status_code=503, headers={"Retry-After": "1"})
 
 
 async def _our_fault(request: Request, error: Exception) -> JSONResponse:

@@ -62,7 +62,7 @@ def store_app(store: Path) -> FastAPI:
     stack = ExitStack()
     desk, database, provider = stack.enter_context(open_desk(store))
     health = Health()
-    health.add("database", lambda: None if database.reachable else f"{database.name} does not answer")
+    health.add("database", lambda: None if database.reachable else "does not answer")
     routers: list[APIRouter] = [gate_router(desk, Readers(database, desk.store_id)), health_router(health)]
     if provider is not None:
         routers.append(payment_router({provider.name: provider}, database))

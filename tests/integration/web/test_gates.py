@@ -2,7 +2,9 @@
 """A store's gates over HTTP, from the files of its folder: keys, readers, staff, health."""
 
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,22 @@ def test_what_is_no_request_is_said_to_be_none(shop):
     for body in ({}, {"token": 7}, {"token": "x", "kind": "face"}, {"token": "x" * 20_000}, {"token": "x", "more": 1}):
         assert client.post("/gates/gate/tap", json=body, headers=reader).status_code == 422
     assert client.post("/gates/gate/tap", content=b"x" * 100_000, headers=reader).status_code == 413
+
+
+def test_when_the_database_cannot_be_used_the_gate_says_so_and_nobody_learns_where_it_is(shop, store, tmp_path):
+    client, reader, staff = shop
+    token = new_pass(tmp_path)
+    with closing(sqlite3.connect(store / "entry.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TABLE gate_readers")
+    for headers in (reader, {"X-Api-Key": "wk_guess"}):
+        answer = tap(client, headers, token)
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "open": False, "reason": "unavailable", "visit_id": None, "admits": 0,
+            "display": "The gate cannot check passes now. Please ask staff.",
+        }  # fmt: skip
+    listed = client.get("/visits/open", headers=staff)
+    assert listed.status_code == 503 and "sqlite" not in listed.text
 
 
 def test_staff_see_who_came_in_without_a_pass_and_readers_do_not(shop, store, tmp_path):
