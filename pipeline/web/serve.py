@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 
 from calibration.layout import load_layout
+from pipeline.errors import PassKeyError
 from pipeline.gate.desk import GateDesk
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.gate.readers import Readers
@@ -25,6 +27,8 @@ from pipeline.state import Database
 from pipeline.web.app import create_app
 from pipeline.web.gates import gate_router
 from pipeline.web.payments import payment_router
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,13 +49,18 @@ def open_desk(store: Path) -> Iterator[tuple[GateDesk, Database, PaymentProvider
 
 
 def following(path: Path) -> Callable[[], KeyRing]:
-    """The ring in a file as it is now: read again when the file has changed."""
+    """The ring in a file as it is now: read again when the file has changed. One that cannot be read is logged once,
+    and the ring that is known goes on. Raises `PassKeyError` when there is none at the start."""
     known: dict[str, object] = {"ring": KeyRing.load(path), "stamp": _stamp(path)}
 
     def ring() -> KeyRing:
         stamp = _stamp(path)
         if stamp is not None and stamp != known["stamp"]:
-            known.update(ring=KeyRing.load(path), stamp=stamp)
+            known["stamp"] = stamp
+            try:
+                known["ring"] = KeyRing.load(path)
+            except PassKeyError as error:
+                logger.error("the key ring known before goes on: %s", error)
         return known["ring"]
 
     return ring

@@ -133,6 +133,17 @@ def test_a_rotated_ring_is_followed_without_a_restart(shop, store, tmp_path):
     assert tap(client, reader, token).json()["open"]
 
 
+def test_a_broken_ring_shuts_no_gate(shop, store, tmp_path, caplog):
+    client, reader, _ = shop
+    (store / "keys.json").write_text("{")
+    assert tap(client, reader, new_pass(tmp_path)).json()["open"]
+    assert tap(client, reader, new_pass(tmp_path, "ben")).json()["open"]
+    assert len([r for r in caplog.records if "keys.json" in r.getMessage()]) == 1
+    command("pass", "keys", "rotate", tmp_path / "ring.json", "--ahead-s", "0")
+    command("pass", "keys", "public", tmp_path / "ring.json", store / "keys.json")
+    assert tap(client, reader, new_pass(tmp_path, "carl")).json()["open"]
+
+
 def test_health(shop):
     client, _, _ = shop
     assert client.get("/readyz").status_code == client.get("/healthz").status_code == 200
