@@ -64,7 +64,13 @@ class StripeProvider:
 
         def ask() -> Outcome:
             params["amount"] = smallest_units(money)
-            return held(self._stripe.v1.payment_intents.create(params, _once(key)))
+            try:
+                return held(self._stripe.v1.payment_intents.create(params, _once(key)))
+            except stripe.IdempotencyError as error:
+                # The first try, with the means of payment that the shopper had then, was never answered and may hold
+                # money. Stripe's search may be a minute late, so that not finding it settles nothing.
+                before = self.look_up(Call("authorize", key, money, payer))
+                return before if isinstance(before, Approved) else Unknown(f"asked before: {error.user_message}")
 
         params = {
             "currency": money.currency.lower(), "payment_method": payer.method,

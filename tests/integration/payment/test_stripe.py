@@ -68,19 +68,23 @@ def test_shopper_without_a_means_of_payment_costs_no_call():
 
 @pytest.fixture
 def answering():
-    """A server that answers every request as told, and notes the idempotency keys."""
-    told = {"status": 200, "body": {}, "wait_s": 0.0, "keys": []}
+    """A server that answers every request as told (`found`: status and body for look-ups), and notes the idempotency
+    keys."""
+    told = {"status": 200, "body": {}, "wait_s": 0.0, "keys": [], "found": None}
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers.get("content-length", 0)))
             told["keys"].append(self.headers.get("idempotency-key"))
             time.sleep(told["wait_s"])
-            self.do_GET()
+            self.answer(told["status"], told["body"])
 
         def do_GET(self):
-            body = json.dumps(told["body"]).encode()
-            self.send_response(told["status"])
+            self.answer(*(told["found"] or (told["status"], told["body"])))
+
+        def answer(self, status, body):
+            body = json.dumps(body).encode()
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -112,7 +116,7 @@ def error(kind, code=None, decline_code=None, **rest):
         ),
         (402, error("card_error", "authentication_required"), Declined("authentication_required", "no", True)),
         (400, error("invalid_request_error", "amount_too_small"), Declined("amount_too_small", "no", True)),
-        (400, error("idempotency_error"), Declined("idempotency_mismatch", "no", True)),
+        (400, error("idempotency_error"), Unknown("asked before: no")),
         (409, error("idempotency_error"), Unknown("APIError: no")),
         (401, error("invalid_request_error"), Unknown("Stripe refuses the API key: no")),
         (429, error("invalid_request_error", "rate_limit"), Unknown("RateLimitError: no")),
@@ -124,6 +128,18 @@ def test_answers_become_outcomes(answering, status, body, outcome):
     provider = StripeProvider("sk_test_123", base=answering["url"])
     assert provider.authorize("the-key", FIVE, ANNA) == outcome
     assert answering["keys"] == ["the-key"], "one request: repeating is the desk's business"
+    provider.close()
+
+
+@pytest.mark.parametrize("hits, outcome", [(["pi_7"], Approved("pi_7")), ([], Unknown("asked before: no"))])
+def test_a_hold_whose_answer_was_lost_is_not_lost_with_the_shoppers_card(answering, hits, outcome):
+    """The first try held the money and was never answered; since then the shopper pays with another card, so that
+    Stripe takes the repeated key for a mistake."""
+    intents = [{"object": "payment_intent", "id": i, "status": "requires_capture"} for i in hits]
+    found = {"object": "search_result", "url": "/v1/payment_intents/search", "has_more": False, "data": intents}
+    answering.update(status=400, body=error("idempotency_error"), found=(200, found))
+    provider = StripeProvider("sk_test_123", base=answering["url"])
+    assert provider.authorize("the-key", FIVE, Payer("anna", "cus_1", "pm_2")) == outcome
     provider.close()
 
 
