@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 
 from pipeline.capture.recording import GateTap
-from pipeline.errors import StateError
+from pipeline.errors import EventLogError, StateError
 from pipeline.eventlog import EventLog
 from pipeline.gate.entries import Entries
 from pipeline.gate.keeper import GateKeeper
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 S = 1_000_000_000
 TOPICS = ("walkout.visits", "walkout.shelf-events")
 _EVERY_NS = 2 * S
+_RESUME_S = 120.0
+"""For so long a restart waits for what the log holds since the newest state."""
 
 
 class LiveGate:
@@ -66,24 +69,31 @@ class LiveGate:
 
     def follow(self, events: Sequence[Event], at_ns: int) -> None:
         """What the keeper said is in the log: note it, and the keeper's state."""
-        if events or abs(at_ns - self._saved_ns) >= _EVERY_NS:
+        # A tap that says nothing in the log (of staff, of a friend brought in) is only in the state.
+        if events or self._given or abs(at_ns - self._saved_ns) >= _EVERY_NS:
             places = [[topic, partition, offset] for (topic, partition), offset in self._log.ends(TOPICS).items()]
             body = json.dumps({"gate": self._keeper.snapshot(), "positions": places}, separators=(",", ":"))
             self._entries.follow(events, body, at_ns)
             self._saved_ns = at_ns
 
     def _read_since(self, places: dict[tuple[str, int], int]) -> list[Event]:
+        """What the log says from `places` on, in its order, what hands did before what closings say of it."""
         ends = self._log.ends(TOPICS)
         read = dict(places)
-        reader = self._log.read(f"walkout-gate-{self._store_id}", TOPICS, lambda t, p: places.get((t, p), 0))
+        reader = self._log.read(
+            f"walkout-gate-{self._store_id}", TOPICS, lambda given: {place: places.get(place, 0) for place in given}
+        )
         events: list[Event] = []
+        deadline = time.monotonic() + _RESUME_S
         try:
             while any(read.get(place, 0) < end for place, end in ends.items()):
-                batch = reader.poll(timeout_s=5.0)
-                if not batch.positions:
-                    break
+                if time.monotonic() > deadline:
+                    raise EventLogError(
+                        f"the event log did not give back within {_RESUME_S:g} s what was written to it"
+                    )
+                batch = reader.poll(timeout_s=1.0)  # empty while a group's places are being given out
                 read.update(batch.positions)
                 events += [r.event for r in batch.records if r.event.store_id == self._store_id]
         finally:
             reader.close()
-        return sorted(events, key=lambda e: (e.type == "visit-closed", e.at_ns))
+        return sorted(events, key=lambda e: e.type != "shelf-event")
