@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture
+from pipeline.ending import Ending
 from pipeline.errors import RecordingError
 from pipeline.gate import GateKeeper, GateUpdate
 from pipeline.gate.entries import Entries
@@ -111,7 +112,8 @@ def run(
         capture = stack.enter_context(shop.capture(cameras.report))
         keeper = GateKeeper(shop.layout)
         live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live)
+        ending = stack.enter_context(Ending(live is not None))
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, ending)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -166,11 +168,11 @@ class _Loop:
 
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
-        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None,
+        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, ending: Ending,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
-        self._gate, self._live = gate, live
+        self._gate, self._live, self._ending = gate, live, ending
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -182,8 +184,8 @@ class _Loop:
     def run(self, capture: Capture) -> None:
         windows = iter(capture)
         try:
-            while True:
-                with self._timed("capture"):
+            while not self._ending.asked:
+                with self._timed("capture"), self._ending.at_once():
                     frame_set = next(windows, None)
                 if frame_set is None:
                     break
@@ -245,7 +247,9 @@ class _Loop:
     def _end(self) -> None:
         events = self._see_out(self._gate.finish(self._last_ns))
         with self._timed("shelf"):
-            events += self._labels.events(self._stages.shelf.flush(None))
+            late = self._labels.events(self._stages.shelf.flush(None))
+        self._gate.note(late)  # of visits that go on in the next process, whose closings must name them
+        events += late
         with self._timed("log"):
             self._journal.append(events)
             if self._live is not None:

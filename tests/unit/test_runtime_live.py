@@ -3,14 +3,17 @@
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 from pipeline import journal, runtime, shop
+from pipeline.gate.live import LiveGate
 from pipeline.messages import Frame, FrameSet
-from tests.scripted_shop import ANNA, BEN, START_NS, S, stages, write_recording
+from tests.scripted_shop import ANNA, BEN, BREAD, START_NS, S, stages, write_recording
 
 WINDOW_NS = S // 10
 
@@ -104,6 +107,63 @@ def test_who_was_inside_at_a_restart_is_billed_when_they_leave(store, tmp_path, 
     receipts = json.loads((tmp_path / "out" / "receipts.json").read_text())["receipts"]
     assert [r["shopper_id"] for r in receipts] == ["anna", "ben"]
     assert [line["name"] for line in receipts[0]["lines"]] == ["Bread"]  # taken before; the cola went back
+
+
+def test_what_was_under_way_at_an_orderly_end_is_on_the_bill_of_the_next_process(store, tmp_path, monkeypatch):
+    """Ctrl-C while the shelf stage has not said yet that anna took the bread: it says so as the shop ends."""
+    cameras(store, monkeypatch, until_s=ANNA.tap_s + 3.7)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    cameras(store, monkeypatch, until_s=13, from_s=ANNA.tap_s + 3.8)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(renamed=10))
+    receipts = json.loads((tmp_path / "out" / "receipts.json").read_text())["receipts"]
+    assert "Bread" in [line["name"] for line in receipts[0]["lines"]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_shop_between_two_windows(store, tmp_path, monkeypatch, number):
+    """It comes while what the gate has just said, anna's opening, is on its way into the log."""
+
+    def append(self, events):
+        if any(e.type == "visit-opened" for e in events) and not sent:
+            sent.append(os.kill(os.getpid(), number))
+        written(self, events)
+
+    sent, written, before = [], journal.Journal.append, signal.getsignal(number)
+    monkeypatch.setattr(journal.Journal, "append", append)
+    cameras(store, monkeypatch, until_s=13)
+    summary = runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert sent and summary.windows < 20 and signal.getsignal(number) == before
+    said = [json.loads(line) for line in (tmp_path / "out" / "events.jsonl").read_text().splitlines()]
+    assert [e["shopper_id"] for e in said if e["type"] == "visit-opened"] == ["anna"]
+
+    cameras(store, monkeypatch, until_s=13, from_s=1.5)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(renamed=10))
+    assert shoppers(tmp_path / "out") == ["anna", "ben"]
+
+
+def test_killed_between_the_log_and_the_gates_memory_what_the_log_says_counts(store, tmp_path, monkeypatch):
+    """Anna's bread is in the log and in no saved state when the process dies."""
+
+    class Killed(BaseException):
+        pass
+
+    def follow(self, events, at_ns):
+        if any(e.type == "shelf-event" and e.products[0].value == BREAD for e in events):
+            raise Killed
+        saved(self, events, at_ns)
+
+    saved = LiveGate.follow
+    monkeypatch.setattr(LiveGate, "follow", follow)
+    cameras(store, monkeypatch, until_s=13)
+    with pytest.raises(Killed):
+        runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    monkeypatch.setattr(LiveGate, "follow", saved)
+
+    cameras(store, monkeypatch, until_s=13, from_s=ANNA.tap_s + 3.6)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(renamed=10))
+    receipts = json.loads((tmp_path / "out" / "receipts.json").read_text())["receipts"]
+    assert [r["shopper_id"] for r in receipts] == ["anna", "ben"]
+    assert "Bread" in [line["name"] for line in receipts[0]["lines"]]
 
 
 def test_a_tap_that_was_let_in_by_the_desk_opens_a_visit(store, tmp_path, monkeypatch):
