@@ -132,7 +132,8 @@ class GateDesk:
         entry_id = visit_id_of(self._layout.store_id, gate_id, at_ns, shown.shopper_id)
         if kind == "bring":  # opens no visit
             entry_id += "+bring"
-        entry = Entry(entry_id, gate_id, kind, way, shown.shopper_id, shown.admits, at_ns)
+        admits = 1 if kind == "bring" else shown.admits  # each who is brought in has a pass, and a place, of their own
+        entry = Entry(entry_id, gate_id, kind, way, shown.shopper_id, admits, at_ns)
         holds = kind == "entry" and self._payments is not None and self._settings.authorise_minor > 0
         with self._database.transaction() as db:
             self._admit(db, entry, shown, ASKING if holds else OPEN, now_ns)

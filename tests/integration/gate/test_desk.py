@@ -84,6 +84,13 @@ def test_a_friend_is_brought_in_onto_the_visit(desk, issuer, clock):
     assert [tap.kind for _, tap in desk.entries.waiting()] == ["entry", "bring"]
 
 
+def test_a_pass_that_brings_somebody_in_brings_one(desk, issuer, clock):
+    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
+    answer = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s, admits=5, brings=True))
+    assert (answer.open, answer.admits) == (True, 1)
+    assert [(tap.kind, tap.party_size) for _, tap in desk.entries.waiting()] == [("entry", 1), ("bring", 1)]
+
+
 def test_a_party_is_let_in_on_one_pass(desk, issuer, clock):
     answer = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s, admits=4))
     assert answer.admits == 4 and "4 of you" in answer.display
