@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import EventLogError
 from pipeline.eventlog import open_log
 from pipeline.eventlog.codec import DeadLetter, encode
-from pipeline.messages import Candidate, ShelfEvent, TrackBound
+from pipeline.messages import SCHEMA_VERSION, Candidate, ShelfEvent, TrackBound
 
 pytestmark = pytest.mark.kafka
 
@@ -101,7 +101,7 @@ def test_cloudevents_attributes_are_headers_and_the_store_is_the_key(log, shared
     consumer.close()
     assert record.key == b"shop-7"
     headers = dict(record.headers)
-    assert headers["ce_specversion"] == b"1.0" and headers["ce_type"] == b"walkout.shelf-event.v1"
+    assert headers["ce_specversion"] == b"1.0" and headers["ce_type"] == f"walkout.shelf-event.v{SCHEMA_VERSION}".encode()
     assert record.value == encode(shelf(group, store="shop-7"))
 
 
