@@ -38,7 +38,8 @@ WELCOME = {1: "Welcome!", "staff": "Welcome, colleague.", "bring": "Welcome! You
 _READER_CLOCK_NS = 2 * S
 """A reader's own time is believed as far as this from ours: it knows when the pass was shown, we when it arrived."""
 _LATER_NS = 10 * S
-"""Card and badge readers send the same tap again when they heard no answer."""
+"""A reader sends the same tap again, with the same time, when it heard no answer; a card that is shown again later than
+this is another tap."""
 
 
 class HoldPayments(Protocol):
@@ -89,16 +90,20 @@ class GateDesk:
         self.gates = frozenset(gate.id for gate in layout.gates)
 
     def tap(self, gate_id: str, way: Way, text: str, shown_ns: int | None = None) -> Answer:
-        """Whether the gate opens for what was shown at it. Never raises: a gate must say something."""
+        """Whether the gate opens for what was shown at it. Never raises: a gate must say something.
+
+        The same tap again (same gate, same `shown_ns`, what was shown is still good) is answered as it was when it
+        opened, as long as the visit is open: the reader heard no answer, and the shopper stands before a shut gate.
+        """
         now_ns = self._clock()
         at_ns = now_ns if shown_ns is None or abs(shown_ns - now_ns) > _READER_CLOCK_NS else shown_ns
-        answer = self._answer(gate_id, way, text, at_ns, now_ns)
+        answer = self._answer(gate_id, way, text, at_ns, now_ns, shown_ns)
         GATE_TAPS.labels(gate_id, answer.reason).inc()
         return answer
 
-    def _answer(self, gate_id: str, way: Way, text: str, at_ns: int, now_ns: int) -> Answer:
+    def _answer(self, gate_id: str, way: Way, text: str, at_ns: int, now_ns: int, shown_ns: int | None) -> Answer:
         try:
-            return self._tap(gate_id, way, text, at_ns, now_ns)
+            return self._tap(gate_id, way, text, at_ns, now_ns, shown_ns)
         except PassRefused as refused:
             return self._refuse(gate_id, now_ns, refused)
         except StateError as error:
@@ -127,8 +132,8 @@ class GateDesk:
 
     # --- inside ---
 
-    def _tap(self, gate_id: str, way: Way, text: str, at_ns: int, now_ns: int) -> Answer:
-        shown, kind = self._believe(way, text, now_ns)
+    def _tap(self, gate_id: str, way: Way, text: str, at_ns: int, now_ns: int, shown_ns: int | None) -> Answer:
+        shown, kind = self._believe(way, text, now_ns, shown_ns)
         entry_id = visit_id_of(self._layout.store_id, gate_id, at_ns, shown.shopper_id)
         if kind == "bring":  # opens no visit
             entry_id += "+bring"
@@ -136,15 +141,19 @@ class GateDesk:
         entry = Entry(entry_id, gate_id, kind, way, shown.shopper_id, admits, at_ns)
         holds = kind == "entry" and self._payments is not None and self._settings.authorise_minor > 0
         with self._database.transaction() as db:
-            self._admit(db, entry, shown, ASKING if holds else OPEN, now_ns)
-        if holds:
+            before = self._tapped_before(db, entry, shown, shown_ns)
+            if before is None:
+                self._admit(db, entry, shown, ASKING if holds else OPEN, now_ns)
+            else:
+                entry, holds = before, holds and self.entries.state(db, before.entry_id) == ASKING
+        if holds:  # asked twice for one visit the provider answers the same
             self._hold(entry)
         display = WELCOME.get(kind, WELCOME[1])
         if kind == "entry" and entry.admits > 1:
             display = f"Welcome! {entry.admits} of you may come in."
         return Answer(True, "open", display, entry.entry_id, entry.admits)
 
-    def _believe(self, way: Way, text: str, now_ns: int) -> tuple[Pass, str]:
+    def _believe(self, way: Way, text: str, now_ns: int, shown_ns: int | None) -> tuple[Pass, str]:
         """What was shown, and as whom it lets somebody in."""
         now_s = now_ns / S
         if way == "pass" and self._passes is not None:
@@ -153,10 +162,10 @@ class GateDesk:
         if way == "voucher":
             return self._vouchers.check(text, now_s), "entry"
         if way in ("card", "badge"):
-            return self._token(way, text, now_ns), "staff" if way == "badge" else "entry"
+            return self._token(way, text, now_ns, shown_ns), "staff" if way == "badge" else "entry"
         raise PassRefused("not-a-pass", f"{way} is not used here")
 
-    def _token(self, way: Way, text: str, now_ns: int) -> Pass:
+    def _token(self, way: Way, text: str, now_ns: int, shown_ns: int | None) -> Pass:
         if not isinstance(text, str) or not 8 <= len(text) <= 256:
             raise PassRefused("unknown-token", "expected 8 to 256 characters")
         digest = token_digest(text)
@@ -175,11 +184,18 @@ class GateDesk:
         else:
             holder = found.holder_id
         # A card is shown many times; only the same tap again, from a reader that heard no answer, is the same use.
-        return Pass(f"{digest[:32]}-{now_ns // _LATER_NS}", holder, self._layout.store_id, now_ns // S, now_ns // S)
+        tap_ns = now_ns if shown_ns is None or abs(shown_ns - now_ns) > _LATER_NS else shown_ns
+        return Pass(f"{digest[:32]}-{tap_ns // _LATER_NS}", holder, self._layout.store_id, now_ns // S, now_ns // S)
+
+    def _tapped_before(self, db: Connection, entry: Entry, shown: Pass, shown_ns: int | None) -> Entry | None:
+        """The entry that this very tap made before, if it did."""
+        self.entries.only_one(db, shown.shopper_id)
+        before = None if shown_ns is None else self.entries.opened_with(db, shown.number)
+        same = before is not None and (before.gate_id, before.way, before.at_ns) == (entry.gate_id, entry.way, shown_ns)
+        return before if same else None
 
     def _admit(self, db: Connection, entry: Entry, shown: Pass, state: str, now_ns: int) -> None:
         """Everything that must be decided once. Raises `PassRefused`, and nothing has been written then."""
-        self.entries.only_one(db, shown.shopper_id)
         until_ns = round((shown.expires_s + 2 * self._settings.skew_s) * S) + 3600 * S
         if not self.entries.use_pass(db, shown.number, entry.entry_id, now_ns, until_ns):
             raise PassRefused("used", shown.number)

@@ -69,8 +69,10 @@ class Entries:
         return bool(db.execute(insert_missing(db, gate_entries).values(values)).rowcount)
 
     def set_state(self, db: Connection, entry_id: str, state: str, now_ns: int) -> None:
-        closed = {"closed_ns": now_ns} if state == REFUSED else {}
-        db.execute(update(gate_entries).where(gate_entries.c.entry_id == entry_id).values(state=state, **closed))
+        """What came of asking for a hold. When a tap was sent twice two ask: a gate that opened stays opened."""
+        mine = (gate_entries.c.entry_id == entry_id) & (gate_entries.c.state != OPEN)
+        closed_ns = now_ns if state == REFUSED else None
+        db.execute(update(gate_entries).where(mine).values(state=state, closed_ns=closed_ns))
 
     def use_pass(self, db: Connection, number: str, entry_id: str, now_ns: int, expires_ns: int) -> bool:
         """False when the pass has opened a gate before."""
@@ -79,6 +81,18 @@ class Entries:
             "expires_ns": expires_ns,
         }  # fmt: skip
         return bool(db.execute(insert_missing(db, pass_uses).values(values)).rowcount)
+
+    def opened_with(self, db: Connection, number: str) -> Entry | None:
+        """What a pass was used for, unless that was refused or is over."""
+        row = gate_entries.c
+        used = select(pass_uses.c.visit_id).where(pass_uses.c.store_id == self._store_id, pass_uses.c.number == number)
+        query = self._mine().where(row.entry_id.in_(used), row.state != REFUSED, row.closed_ns.is_(None))
+        found = db.execute(query).first()
+        return None if found is None else _entry(found)
+
+    def state(self, db: Connection, entry_id: str) -> str | None:
+        """`ASKING`, `OPEN` or `REFUSED`; None when there is no such entry."""
+        return db.execute(select(gate_entries.c.state).where(gate_entries.c.entry_id == entry_id)).scalar()
 
     def forget_uses(self, before_ns: int) -> int:
         """Drop uses of passes that ran out before then and would be refused anyway; how many."""

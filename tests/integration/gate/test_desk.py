@@ -28,6 +28,28 @@ def test_a_pass_opens_once(desk, issuer, clock):
     assert "picture" in again.display
 
 
+def test_a_tap_that_is_sent_again_because_no_answer_was_heard_is_answered_the_same(desk, issuer, readers, clock):
+    readers.register("card", "tok_12345678", "ben")
+    shown_ns = clock.ns - 10**8
+    for way, text in (("pass", issuer.issue("anna", "shop", clock.s, admits=2)), ("card", "tok_12345678")):
+        first = desk.tap("gate", way, text, shown_ns)
+        clock.go_on(3.2)  # longer than a reader's clock is believed
+        assert first.open and desk.tap("gate", way, text, shown_ns) == first
+        assert desk.tap("back", way, text, shown_ns).reason == "used"  # at another gate it is another tap
+        for later in (desk.tap("gate", way, text, clock.ns), desk.tap("gate", way, text)):  # a picture of it as well
+            assert (later.open, later.reason) in ((False, "used"), (False, "already-inside"))
+        shown_ns = clock.ns
+    assert len(desk.entries.open_now()) == 2
+
+
+def test_a_visit_that_is_over_is_not_opened_again_by_its_tap(desk, issuer, clock):
+    token, shown_ns = issuer.issue("anna", "shop", clock.s), clock.ns
+    visit_id = desk.tap("gate", "pass", token, shown_ns).visit_id
+    closed = VisitClosed(event_id="c", store_id="shop", at_ns=clock.ns, visit_id=visit_id, gate_id="gate", event_ids=())
+    desk.entries.follow([closed], None, clock.ns)
+    assert desk.tap("gate", "pass", token, shown_ns).reason == "used"
+
+
 def test_a_restart_does_not_forget_what_was_used(desk, issuer, clock, layout, ring, tmp_path):
     token = issuer.issue("anna", "shop", clock.s)
     assert desk.tap("gate", "pass", token).open
@@ -256,6 +278,19 @@ def test_a_hold_is_asked_for_before_the_gate_opens(make_desk, holds, bank, issue
     assert answer.open
     (held,) = bank.authorizations()
     assert (held["payer"], held["amount"], held["currency"], held["state"]) == ("anna", 5000, "EUR", "held")
+
+
+def test_a_tap_that_is_sent_again_while_its_hold_is_asked_for_asks_for_no_second_one(
+    make_desk, holds, bank, issuer, clock
+):
+    token, shown_ns = issuer.issue("anna", "shop", clock.s), clock.ns
+    with pytest.raises(KeyboardInterrupt):
+        make_desk(Dies(), authorise_minor=5000).tap("gate", "pass", token, shown_ns)
+    clock.go_on(3)
+    desk = make_desk(holds, authorise_minor=5000)
+    first, again = desk.tap("gate", "pass", token, shown_ns), desk.tap("gate", "pass", token, shown_ns)
+    assert first.open and first == again
+    assert len(bank.authorizations()) == len(desk.entries.open_now()) == 1
 
 
 def test_nobody_who_is_refused_has_a_hold(make_desk, holds, bank, issuer, clock):
