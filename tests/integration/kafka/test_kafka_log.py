@@ -101,7 +101,8 @@ def test_cloudevents_attributes_are_headers_and_the_store_is_the_key(log, shared
     consumer.close()
     assert record.key == b"shop-7"
     headers = dict(record.headers)
-    assert headers["ce_specversion"] == b"1.0" and headers["ce_type"] == f"walkout.shelf-event.v{SCHEMA_VERSION}".encode()
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_type"] == f"walkout.shelf-event.v{SCHEMA_VERSION}".encode()
     assert record.value == encode(shelf(group, store="shop-7"))
 
 
