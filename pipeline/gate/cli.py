@@ -77,7 +77,11 @@ def camera(
     gate: Annotated[str, typer.Argument(help="The gate that it looks at.")],
     url: Annotated[str, typer.Argument(help="RTSP or file URL, or a device number.")],
 ) -> None:
-    """Read passes from a camera at a gate, and print what the gate's display says."""
+    """Read passes from a camera at a gate, and print what the gate's display says.
+
+    A file ends; a camera that stops giving pictures is an error (exit code 2), for whatever watches over this to start
+    it again.
+    """
     import cv2
 
     from pipeline.errors import CaptureError, LayoutError
@@ -93,8 +97,10 @@ def camera(
         try:
             while True:
                 ok, picture = video.read()
-                if not ok:
+                if not ok and Path(url.removeprefix("file://")).is_file():
                     break
+                if not ok:
+                    raise CaptureError(f"camera at gate {gate}: {url} gives no more pictures; is it on?")
                 now_ns = time.time_ns()
                 for text in watch.update(picture, now_ns):
                     answer = desk.tap(gate, "pass", text, now_ns)
