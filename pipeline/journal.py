@@ -5,7 +5,6 @@ the payment desk, which reads the receipts."""
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,19 +37,24 @@ class Journal:
     payments: EmbeddedPayments | None = None
     paper: PaperSettings = field(default_factory=PaperSettings)
     closings: list[VisitClosed] = field(default_factory=list)
+    _known: list[ReceiptIssued] = field(default_factory=list)
+    _newest: int = 0
     _written: int = -1
     _papers: int = 0
-    _stepped_s: float = 0.0
+    _stepped_ns: int = 0
 
-    def append(self, events: Sequence[Event]) -> None:
-        """Log the events, and now and then see what the aggregator has made of them."""
+    def append(self, events: Sequence[Event], at_ns: int) -> None:
+        """Log the events, and now and then see what the aggregator has made of them.
+
+        When that is, the footage's time `at_ns` says, not the machine's: two runs of one recording write the same files
+        at the same moments, however fast each of them is. A clock that was set back does not stop it.
+        """
         if events:
             self.log.append(events)
             self.folder.add_events(events)
             self.closings += [e for e in events if isinstance(e, VisitClosed)]
-        now_s = time.monotonic()
-        if now_s - self._stepped_s >= _AGGREGATE_EVERY_S:
-            self._stepped_s = now_s
+        if abs(at_ns - self._stepped_ns) >= _AGGREGATE_EVERY_S * 1e9:
+            self._stepped_ns = at_ns
             read = 0
             while new := self.aggregator.step(timeout_s=0):
                 read += new
@@ -69,9 +73,13 @@ class Journal:
         self.write()
 
     def receipts(self) -> list[ReceiptIssued]:
-        """Of a recording, only its own visits': on a shared log there are others."""
+        """Of a recording, only its own visits': on a shared log there are others. Each is read from the state once:
+        this is asked between the cameras' windows, and a live shop has the receipts of years."""
+        if new := self.aggregator.receipts_after(self._newest):
+            self._newest = new[-1][0]
+            self._known += [receipt for _, receipt in new]
         mine = {c.visit_id for c in self.closings}
-        return [r for r in self.aggregator.receipts() if self.live or r.visit_id in mine]
+        return [r for r in self._known if self.live or r.visit_id in mine]
 
     def write(self) -> None:
         """receipts.json, payments.json and the receipts for people, when there are new receipts."""

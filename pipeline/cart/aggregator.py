@@ -82,9 +82,14 @@ class Aggregator:
 
     def receipts(self) -> list[ReceiptIssued]:
         """All receipts so far, in the order in which they were made."""
+        return [receipt for _, receipt in self.receipts_after(0)]
+
+    def receipts_after(self, number: int) -> list[tuple[int, ReceiptIssued]]:
+        """Those with a higher number than this, which rises with each that is made."""
+        query = select(receipts.c.number, receipts.c.body).where(receipts.c.number > number)
         with self._database.transaction() as db:
-            bodies = db.execute(select(receipts.c.body).order_by(receipts.c.number)).scalars().all()
-        return [decode(body) for body in bodies]
+            rows = db.execute(query.order_by(receipts.c.number)).all()
+        return [(row.number, decode(row.body)) for row in rows]
 
     def close(self) -> None:
         self.member.close()

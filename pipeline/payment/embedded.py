@@ -49,8 +49,8 @@ class EmbeddedPayments:
 
     def payments(self, visit_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
-        found = list_payments(self._database)
-        return found if visit_ids is None else [p for p in found if p["visit_id"] in set(visit_ids)]
+        found, wanted = list_payments(self._database), set(visit_ids or ())
+        return found if visit_ids is None else [p for p in found if p["visit_id"] in wanted]
 
     def close(self) -> None:
         self._desk.close()

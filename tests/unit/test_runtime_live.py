@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline import journal, runtime, shop
+from pipeline.cart.aggregator import Aggregator
 from pipeline.gate.live import LiveGate
 from pipeline.messages import Frame, FrameSet
 from tests.scripted_shop import ANNA, BEN, BREAD, START_NS, S, stages, write_recording
@@ -85,6 +86,22 @@ def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monke
     cameras(store, monkeypatch, until_s=1)
     runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
     assert shoppers(tmp_path / "out") == ["anna"]
+
+
+def test_a_receipt_is_read_from_the_state_once(store, tmp_path, monkeypatch):
+    """Between windows: what a live shop has had for years is not read again with each new event."""
+    monkeypatch.setattr(journal, "_AGGREGATE_EVERY_S", 0.0)
+    read, after = [], Aggregator.receipts_after
+
+    def counting(self, number):
+        found = after(self, number)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(Aggregator, "receipts_after", counting)
+    cameras(store, monkeypatch, until_s=13)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert len(read) == 2 and shoppers(tmp_path / "out") == ["anna", "ben"]
 
 
 def test_who_was_inside_at_a_restart_is_billed_when_they_leave(store, tmp_path, monkeypatch):
