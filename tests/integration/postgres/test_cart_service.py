@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.eventlog import open_log
 from tests import servers
 from tests.benchmarks.money_load import catalogue, make_visits, write_catalogue
+from tests.unit.cart.events import pick, visit
 
 
 @pytest.fixture
@@ -23,11 +24,12 @@ def serve(tmp_path):
     started = []
     write_catalogue(tmp_path / "catalogue.yaml", catalogue())
 
-    def serve(state_url):
+    def serve(state_url, *more):
         port = servers.postgres.free_port()
         command = [
             sys.executable, "-m", "pipeline.cli", "cart", "serve", "--log", f"sqlite:///{tmp_path}/log.sqlite",
             "--state", state_url, "--catalogue", str(tmp_path / "catalogue.yaml"), "--port", str(port),
+            *more,
         ]  # fmt: skip
         process = subprocess.Popen(command, cwd=servers.ROOT, stderr=subprocess.PIPE, text=True)
         started.append(process)
@@ -85,6 +87,18 @@ def test_a_member_works_says_how_it_is_and_ends_when_told(serve, state_url, tmp_
     assert {entry["visit_id"] for entry in receipts} == {events[0].visit_id for events in visits}
     assert all(entry["event_id"] and entry["level"] == "info" for entry in receipts)
     assert said[-1]["event"] == "ended"
+    log.close()
+
+
+def test_it_follows_the_stores_rules(serve, tmp_path):
+    """One pick that is doubtful by default, in a store that lets such things go."""
+    (tmp_path / "settings.yaml").write_text("billing: {doubtful: let-go}\n")
+    log = open_log(f"sqlite:///{tmp_path}/log.sqlite")
+    gtin = catalogue().products[0].gtin
+    log.append(visit(pick(1, gtin, sure=0.6)))
+    _, url = serve(f"sqlite:///{tmp_path}/state.sqlite", "--settings", str(tmp_path / "settings.yaml"))
+    until(lambda: metric(get(f"{url}/metrics")[1], "walkout_receipts_total") == 1)
+    assert metric(get(f"{url}/metrics")[1], "walkout_receipts_total", status="billed") == 1
     log.close()
 
 
