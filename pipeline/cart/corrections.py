@@ -105,10 +105,11 @@ def correct(
     Args:
         by, reason: who decided, and why; both go on the receipt.
         settle_notes: what the notes speak of has been looked at; they are left out of the new version.
-        shopper_id: who pays from now on, e.g. for a visit without a payer.
+        shopper_id: who pays for a visit without a payer. What another one has paid is not moved by a name: that takes
+            `move`, which pays back and charges.
 
-    Raises `CorrectionError`: a line that is not there, a product without a price, more back than was charged, nothing
-    to change.
+    Raises `CorrectionError`: a line that is not there, a product without a price, more back than was charged, a receipt
+    that has a payer, nothing to change.
     """
     if not (changes or settle_notes or shopper_id):
         raise CorrectionError(f"receipt {receipt.receipt_id}: a correction needs at least one change")
@@ -117,10 +118,15 @@ def correct(
         raise CorrectionError(
             f"receipt {receipt.receipt_id} is in {receipt.currency} and the price book in {book.currency}"
         )
+    if shopper_id and receipt.shopper_id not in (None, shopper_id):
+        raise CorrectionError(
+            f"receipt {receipt.receipt_id} is {receipt.shopper_id}'s, who may have paid: {shopper_id} cannot be named; "
+            "move its lines to a receipt of theirs"
+        )
     edit = _Edit(receipt, book)
     texts = [edit.apply(change) for change in changes]
     if shopper_id and shopper_id != receipt.shopper_id:
-        texts.append(f"paid by {shopper_id} instead of {receipt.shopper_id or 'nobody'}")
+        texts.append(f"paid by {shopper_id} instead of nobody")
     if settle_notes and receipt.notes:
         texts.append(f"{len(receipt.notes)} notes looked at")
     bill = bill_of(edit.lines, book, receipt.store_id, receipt.left_at_ns, _coupons(receipt))

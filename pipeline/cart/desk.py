@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from calibration.catalogue import Catalogue
 from pipeline.cart.corrections import Change, correct
@@ -108,19 +108,21 @@ class Desk:
 
     def newest(self, receipt_id: str) -> ReceiptIssued:
         """A receipt's newest version; `CorrectionError` when there is none."""
-        query = select(receipts.c.body).where(receipts.c.receipt_id == receipt_id).order_by(receipts.c.version.desc())
-        body = self._database.run(lambda db: db.execute(query).scalars().first())
+        body = self._database.run(lambda db: db.execute(_newest(receipt_id)).scalars().first())
         if body is None:
             raise CorrectionError(f"no receipt {receipt_id}")
         return decode(body)
 
     def correct(
-        self, receipt: ReceiptIssued, changes: Sequence[Change], *, by: str, reason: str, settle_notes: bool = False
-    ) -> ReceiptIssued:
-        """Store the next version of `receipt`. `CorrectionError`: somebody else made it first, or it cannot be."""
+        self, receipt: ReceiptIssued, changes: Sequence[Change], *, by: str, reason: str, settle_notes: bool = False,
+        shopper_id: str | None = None,
+    ) -> ReceiptIssued:  # fmt: skip
+        """Store the next version of `receipt`; arguments as of `corrections.correct`. `CorrectionError`: somebody else
+        made it first, or it cannot be."""
         new = correct(
-            receipt, changes, self._book, by=by, reason=reason, at_ns=self._clock(), settle_notes=settle_notes
-        )
+            receipt, changes, self._book, by=by, reason=reason, at_ns=self._clock(), settle_notes=settle_notes,
+            shopper_id=shopper_id,
+        )  # fmt: skip
         self.store([new])
         return new
 
@@ -135,14 +137,17 @@ class Desk:
                 ).scalar_one_or_none()
                 if partition is None:
                     raise CorrectionError(f"receipt {new.receipt_id}: its visit {new.visit_id} was not settled here")
-                newest = db.execute(
-                    select(func.max(receipts.c.version)).where(receipts.c.receipt_id == new.receipt_id)
-                ).scalar()
-                if new.version != (newest or 0) + 1:
+                body = db.execute(_newest(new.receipt_id)).scalars().first()
+                before = None if body is None else decode(body)
+                if before is None or new.version != before.version + 1:
                     raise CorrectionError(
-                        f"receipt {new.receipt_id} is at version {newest or 0}: version {new.version} cannot follow; "
-                        "look at the newest one and correct that"
+                        f"receipt {new.receipt_id} is at version {before.version if before else 0}: version "
+                        f"{new.version} cannot follow; look at the newest one and correct that"
                     )
+                if unused := set(before.coupon_ids) - set(new.coupon_ids):  # what they were for is off the bill
+                    spent = (coupons.c.visit_id == new.visit_id) & (coupons.c.state == "spent")
+                    mine = spent & coupons.c.coupon_id.in_(sorted(unused))
+                    db.execute(update(coupons).where(mine).values(state="free", visit_id=None))
                 db.execute(insert(receipts).values(**receipt_row(new)))
                 row = {"event_id": new.event_id, "partition": partition, "body": encode(new)}
                 db.execute(insert(corrections).values(**row))
@@ -182,6 +187,11 @@ def unpublished(db: Connection, partitions: Collection[int]) -> list[tuple[int, 
     if rows:
         db.execute(delete(corrections).where(corrections.c.event_id.in_([row.event_id for row in rows])))
     return [(row.partition, decode(row.body)) for row in rows]
+
+
+def _newest(receipt_id: str):
+    mine = select(receipts.c.body).where(receipts.c.receipt_id == receipt_id)
+    return mine.order_by(receipts.c.version.desc()).limit(1)
 
 
 def _read(coupon_id: str):

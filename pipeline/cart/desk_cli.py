@@ -86,6 +86,7 @@ def correct(
     quantity: Pairs = None,
     product: Pairs = None,
     refund: Pairs = None,
+    shopper: Annotated[str | None, typer.Option("--shopper", help="Who pays, for a visit that had no payer.")] = None,
     notes_settled: Annotated[bool, typer.Option("--notes-settled", help="Its notes have been looked at.")] = False,
 ) -> None:
     """Make the next version of a receipt. `--refund LINE=MINOR_UNITS`, `--quantity LINE=N`, `--product LINE=GTIN`."""
@@ -102,7 +103,9 @@ def correct(
         *(_change(Refund, "amount_minor", pair) for pair in refund or ()),
     ]
     with _desk(state, catalogue) as desk:
-        new = desk.correct(desk.newest(receipt), changes, by=by, reason=reason, settle_notes=notes_settled)
+        new = desk.correct(
+            desk.newest(receipt), changes, by=by, reason=reason, settle_notes=notes_settled, shopper_id=shopper
+        )
     print_receipt(new, Console())
 
 

@@ -100,7 +100,10 @@ def test_coupons_stay_with_the_receipt():
 
 
 def test_a_payer_can_be_named_later(receipt):
-    assert fixed(receipt, shopper_id="ben").shopper_id == "ben"
+    nobodys = receipt.model_copy(update={"shopper_id": None})
+    assert fixed(nobodys, shopper_id="ben").shopper_id == "ben"
+    with pytest.raises(CorrectionError, match="is anna's, who may have paid: ben cannot be named"):
+        fixed(receipt, shopper_id="ben")
 
 
 def test_notes_that_were_looked_at_release_the_receipt():

@@ -6,12 +6,12 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cart.aggregator import TOPICS, Aggregator
-from pipeline.cart.corrections import Refund, RemoveLine, correct
+from pipeline.cart.corrections import ChargeLine, Refund, RemoveLine, correct
 from pipeline.cart.desk import Desk
 from pipeline.cart.desk_cli import app
 from pipeline.errors import CorrectionError, CouponError
 from pipeline.eventlog import open_log
-from pipeline.messages import StaffDecision
+from pipeline.messages import PersonWithoutPass, StaffDecision
 from pipeline.state import Database
 from tests.unit.cart.events import BREAD, COLA, T0, S, pick, visit
 from tests.unit.cart.test_promotions import FIVER, TENTH, book
@@ -73,6 +73,39 @@ def test_a_coupon_that_gave_nothing_is_free_again(shop):
     aggregator.catch_up(log.ends(TOPICS))
     desk.transfer(coupon_id, "anna", "ben")
     desk.present(coupon_id, "ben", "v2", "shop")
+
+
+def test_a_coupon_whose_line_a_correction_takes_off_is_free_again(shop):
+    log, aggregator, desk, _ = shop
+    coupon_id = desk.issue("fiver", "anna")
+    log.append(ANNA[:3])
+    desk.present(coupon_id, "anna", "v1", "shop")
+    log.append(ANNA[3:])
+    aggregator.catch_up(log.ends(TOPICS))
+    first = receipt_of(aggregator, "v1")
+    assert first.coupon_ids == (coupon_id,)
+    lines = [RemoveLine(line_id=line.line_id) for line in first.lines if line.status == "billed"]
+    second = desk.correct(first, lines, by="staff-7", reason="not theirs")
+    assert second.coupon_ids == ()
+    desk.present(coupon_id, "anna", "v2", "shop")
+
+
+def test_who_came_in_without_a_pass_can_be_charged_afterwards(shop):
+    log, aggregator, desk, _ = shop
+    entered = PersonWithoutPass(
+        event_id="p", store_id="shop", at_ns=T0, visit_id="v3", gate_id="gate", track_id="t3", behind_visit_id=None
+    )
+    took = pick(1, person="t3", event_id="p-1")
+    closed = ANNA[-1].model_copy(update={"event_id": "p-close", "visit_id": "v3", "event_ids": ("p", "p-1")})
+    log.append([entered, took, closed])
+    aggregator.catch_up(log.ends(TOPICS))
+    first = receipt_of(aggregator, "v3")
+    assert (first.shopper_id, first.total_minor) == (None, 0)
+    charge = [ChargeLine(line_id=line.line_id) for line in first.lines]
+    second = desk.correct(first, charge, by="staff-7", reason="came to the desk", shopper_id="carla")
+    assert (second.shopper_id, second.total_minor) == ("carla", 149 - 15)
+    with pytest.raises(CorrectionError, match="is carla's, who may have paid: ben cannot be named"):
+        desk.correct(second, [], by="staff-7", reason="no, ben", shopper_id="ben")
 
 
 def test_a_coupon_given_away_is_the_other_ones(shop):
