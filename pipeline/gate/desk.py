@@ -40,6 +40,8 @@ _READER_CLOCK_NS = 2 * S
 _LATER_NS = 10 * S
 """A reader sends the same tap again, with the same time, when it heard no answer; a card that is shown again later than
 this is another tap."""
+_TIDY_EVERY_NS = 3600 * S
+_REFUSALS_KEPT_NS = 30 * 24 * 3600 * S
 
 
 class HoldPayments(Protocol):
@@ -85,6 +87,7 @@ class GateDesk:
         self._vouchers = VoucherChecker(settings.issuers, layout.store_id, settings.skew_s)
         self._payments, self._clock = payments, clock
         self._noted_ns: dict[tuple[str, str], int] = {}
+        self._tidied_ns = 0
         self.store_id = layout.store_id
         self.entries = Entries(database, layout.store_id)
         self.gates = frozenset(gate.id for gate in layout.gates)
@@ -98,6 +101,7 @@ class GateDesk:
         now_ns = self._clock()
         at_ns = now_ns if shown_ns is None or abs(shown_ns - now_ns) > _READER_CLOCK_NS else shown_ns
         answer = self._answer(gate_id, way, text, at_ns, now_ns, shown_ns)
+        self._tidy(now_ns)
         GATE_TAPS.labels(gate_id, answer.reason).inc()
         return answer
 
@@ -226,6 +230,17 @@ class GateDesk:
     def _end_asking(self, entry: Entry, state: str) -> None:
         with self._database.transaction() as db:
             self.entries.set_state(db, entry.entry_id, state, self._clock())
+
+    def _tidy(self, now_ns: int) -> None:
+        """Once an hour, drop what no answer depends on any more; a few milliseconds with an hour's worth of it."""
+        if now_ns - self._tidied_ns < _TIDY_EVERY_NS:
+            return
+        self._tidied_ns = now_ns
+        try:
+            self.entries.forget_uses(now_ns)
+            self.entries.forget_refusals(now_ns - _REFUSALS_KEPT_NS)
+        except StateError as error:
+            logger.warning("used passes and old refusals were not dropped: %s", error)
 
     def _refuse(self, gate_id: str, now_ns: int, refused: PassRefused) -> Answer:
         """What stays shut is noted where it can be; a gate that cannot note it stays shut all the same. One of a kind a

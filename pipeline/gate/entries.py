@@ -83,10 +83,12 @@ class Entries:
         return bool(db.execute(insert_missing(db, pass_uses).values(values)).rowcount)
 
     def opened_with(self, db: Connection, number: str) -> Entry | None:
-        """What a pass was used for, unless that was refused or is over."""
+        """What a pass was used for, unless that was refused or is over; a badge and a friend only open the gate."""
         row = gate_entries.c
         used = select(pass_uses.c.visit_id).where(pass_uses.c.store_id == self._store_id, pass_uses.c.number == number)
-        query = self._mine().where(row.entry_id.in_(used), row.state != REFUSED, row.closed_ns.is_(None))
+        query = self._mine().where(
+            row.entry_id.in_(used), row.state != REFUSED, or_(row.kind != "entry", row.closed_ns.is_(None))
+        )
         found = db.execute(query).first()
         return None if found is None else _entry(found)
 
@@ -97,7 +99,14 @@ class Entries:
     def forget_uses(self, before_ns: int) -> int:
         """Drop uses of passes that ran out before then and would be refused anyway; how many."""
         mine = (pass_uses.c.store_id == self._store_id) & (pass_uses.c.expires_ns < before_ns)
-        return self._database.run(lambda db: db.execute(delete(pass_uses).where(mine)).rowcount)
+        with self._database.transaction() as db:  # tried once: the next tap must not wait for it
+            return db.execute(delete(pass_uses).where(mine)).rowcount
+
+    def forget_refusals(self, before_ns: int) -> int:
+        """Drop refusals from before then; how many."""
+        mine = (gate_refusals.c.store_id == self._store_id) & (gate_refusals.c.at_ns < before_ns)
+        with self._database.transaction() as db:
+            return db.execute(delete(gate_refusals).where(mine)).rowcount
 
     def refused(self, db: Connection, gate_id: str, at_ns: int, reason: str, detail: str) -> None:
         values = {"store_id": self._store_id, "gate_id": gate_id, "at_ns": at_ns, "reason": reason, "detail": detail}
@@ -114,9 +123,17 @@ class Entries:
         return [(e.entry_id, GateTap(e.at_ns, e.gate_id, e.shopper_id, e.kind, e.admits, e.joins)) for e in found]
 
     def take(self, entry_ids: Sequence[str], now_ns: int) -> None:
-        """What was waiting is in the log now."""
-        mine = gate_entries.c.entry_id.in_(entry_ids)
-        self._database.run(lambda db: db.execute(update(gate_entries).where(mine).values(taken_ns=now_ns)))
+        """What was waiting is in the log now. Only what a closing ends stays open: with every badge and every friend
+        that was ever let in, whoever asks who is inside would walk through all of them."""
+        row = gate_entries.c
+        mine = row.entry_id.in_(entry_ids)
+        lasts = row.kind.in_(("entry", "without-pass"))
+
+        def write(db: Connection) -> None:
+            db.execute(update(gate_entries).where(mine).values(taken_ns=now_ns))
+            db.execute(update(gate_entries).where(mine, ~lasts).values(closed_ns=now_ns))
+
+        self._database.run(write)
 
     def follow(self, events: Iterable[Event], snapshot: str | None, now_ns: int) -> None:
         """Note what the gate keeper said: people without a pass, visits that ended; and its state, for a restart."""

@@ -3,7 +3,9 @@
 
 import base64
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import jwt
@@ -18,6 +20,8 @@ from pipeline.payment.bank import Bank
 from pipeline.payment.bank_rules import Rule
 from pipeline.payment.entry import EntryPayments
 from pipeline.state import Database
+
+S = 1_000_000_000
 
 
 def test_a_pass_opens_once(desk, issuer, clock):
@@ -370,6 +374,35 @@ def test_refusals_are_kept_with_their_reason(desk, issuer, clock):
     assert [(r["gate_id"], r["reason"]) for r in desk.entries.refusals()] == [
         ("back", "not-a-pass"), ("gate", "other-store"),
     ]  # fmt: skip
+
+
+def test_a_running_desk_keeps_neither_used_passes_nor_old_refusals_for_ever(desk, issuer, clock, tmp_path):
+    def counted(table) -> int:
+        with closing(sqlite3.connect(tmp_path / "entry.sqlite")) as db:
+            return db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+    for shopper in ("anna", "ben"):
+        assert desk.tap("gate", "pass", issuer.issue(shopper, "shop", clock.s)).open
+    desk.tap("gate", "pass", "garbage")
+    clock.go_on(2 * 3600)
+    desk.tap("gate", "card", "tok_unknown1")
+    assert (counted("pass_uses"), counted("gate_refusals")) == (0, 2)
+    clock.go_on(30 * 24 * 3600 - 3600)
+    desk.tap("gate", "badge", "tok_unknown1")
+    assert [r["at_ns"] for r in desk.entries.refusals()] == [clock.ns, clock.ns - (30 * 24 - 1) * 3600 * S]
+
+
+def test_badges_and_friends_are_not_open_for_ever(desk, readers, issuer, clock, tmp_path):
+    readers.register("badge", "badge-00000007", "staff-7")
+    tokens = [("badge", "badge-00000007")]
+    tokens += [("pass", issuer.issue("anna", "shop", clock.s, brings=brings)) for brings in (False, True)]
+    for way, token in tokens:
+        assert desk.tap("gate", way, token, clock.ns).open
+    desk.entries.take([entry_id for entry_id, _ in desk.entries.waiting()], clock.ns)
+    with closing(sqlite3.connect(tmp_path / "entry.sqlite")) as db:
+        assert db.execute("SELECT kind FROM gate_entries WHERE closed_ns IS NULL").fetchall() == [("entry",)]
+    for way, token in tokens:  # the reader heard no answer, and the floor was quicker
+        assert desk.tap("gate", way, token, clock.ns).open
 
 
 def test_uses_of_passes_that_ran_out_long_ago_are_dropped(desk, issuer, clock):
