@@ -211,7 +211,7 @@ class _Loop:
             update = self._gate.update(frame_set.mid_ns, tracks, taps)
         events = [*shelf_events, *update.events, *self._see_out(update)]
         with self._timed("log"):
-            self._journal.append(events)
+            self._journal.append(events, frame_set.mid_ns)
             if self._live is not None:
                 self._live.follow(events, frame_set.mid_ns)
             self._folder.add_tracks(frame_set.mid_ns, tracks)
@@ -251,7 +251,7 @@ class _Loop:
         self._gate.note(late)  # of visits that go on in the next process, whose closings must name them
         events += late
         with self._timed("log"):
-            self._journal.append(events)
+            self._journal.append(events, self._last_ns)
             if self._live is not None:
                 self._live.follow(events, self._last_ns)
             self._journal.finish()
