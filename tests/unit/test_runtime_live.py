@@ -140,10 +140,10 @@ def test_what_was_under_way_at_an_orderly_end_is_on_the_bill_of_the_next_process
 def test_a_signal_ends_the_shop_between_two_windows(store, tmp_path, monkeypatch, number):
     """It comes while what the gate has just said, anna's opening, is on its way into the log."""
 
-    def append(self, events):
+    def append(self, events, at_ns):
         if any(e.type == "visit-opened" for e in events) and not sent:
-            sent.append(os.kill(os.getpid(), number))
-        written(self, events)
+            sent.append((os.kill(os.getpid(), number), at_ns))
+        written(self, events, at_ns)
 
     sent, written, before = [], journal.Journal.append, signal.getsignal(number)
     monkeypatch.setattr(journal.Journal, "append", append)
