@@ -118,6 +118,9 @@ def correct(
         raise CorrectionError(
             f"receipt {receipt.receipt_id} is in {receipt.currency} and the price book in {book.currency}"
         )
+    if book.prices_include_tax != receipt.tax_included:
+        how = "include" if receipt.tax_included else "are without"
+        raise CorrectionError(f"receipt {receipt.receipt_id}: its prices {how} tax, unlike the price list's")
     if shopper_id and receipt.shopper_id not in (None, shopper_id):
         raise CorrectionError(
             f"receipt {receipt.receipt_id} is {receipt.shopper_id}'s, who may have paid: {shopper_id} cannot be named; "
@@ -129,6 +132,12 @@ def correct(
         texts.append(f"paid by {shopper_id} instead of nobody")
     if settle_notes and receipt.notes:
         texts.append(f"{len(receipt.notes)} notes looked at")
+    for line in edit.lines:
+        if line.status == "billed" and line.tax_class not in book.catalogue.tax_classes:
+            raise CorrectionError(
+                f"receipt {receipt.receipt_id}, line {line.line_id}: tax class {line.tax_class!r} is not in the "
+                "catalogue any more; receipts of its time need it"
+            )
     bill = bill_of(edit.lines, book, receipt.store_id, receipt.left_at_ns, _coupons(receipt))
     notes = () if settle_notes else receipt.notes
     version = receipt.version + 1

@@ -25,8 +25,8 @@ def receipt_of(
 
     `at_desk`: coupons and decisions of staff that belong to the visit though the closing cannot name them.
 
-    Events that the closing names and that never came are put down as a note, and the receipt is held. A visit of staff
-    is billed nothing. Raises `ValueError` when the visit is not closed or was never opened.
+    Events that the closing names and that never came are put down as a note, and the receipt is held. Raises
+    `ValueError` when the visit is not closed or was never opened.
     """
     opened, closed = state.opened(visit_id), state.closed(visit_id)
     if opened is None or closed is None:
@@ -38,9 +38,7 @@ def receipt_of(
     book, payer = PriceBook.of(prices), payer_of(state, visit_id)
     cart = cart_of(state, visit_id, rules)
     lines, notes = price_lines(cart, book, opened.store_id, rules, payer=payer is not None), cart.notes
-    if getattr(opened, "role", "shopper") == "staff":
-        lines, notes = (), ()
-    elif lost := missing(state, visit_id):
+    if lost := missing(state, visit_id):
         notes = (*notes, ReviewNote(reason="events of this visit never came", event_ids=tuple(sorted(lost))))
     coupons = coupons_of(state, visit_id)
     for coupon in coupons:

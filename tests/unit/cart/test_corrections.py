@@ -16,6 +16,8 @@ from pipeline.cart.corrections import (
     difference,
     move,
 )
+from pipeline.cart.price_book import PriceBook
+from pipeline.cart.price_files import PriceList
 from pipeline.errors import CorrectionError
 from tests.unit.cart.events import BREAD, COLA, T0, WATER, S, pick
 from tests.unit.cart.test_promotions import FIVER, TENTH, THREE_FOR_TWO, bill, book, coupon
@@ -104,6 +106,17 @@ def test_a_payer_can_be_named_later(receipt):
     assert fixed(nobodys, shopper_id="ben").shopper_id == "ben"
     with pytest.raises(CorrectionError, match="is anna's, who may have paid: ben cannot be named"):
         fixed(receipt, shopper_id="ben")
+
+
+def test_price_files_that_no_longer_fit_the_receipt_are_one_line(receipt):
+    added_at_the_end = PriceBook(PRICES.catalogue, PriceList(currency="EUR", prices_include_tax=False))
+    with pytest.raises(CorrectionError, match="its prices include tax, unlike the price list's"):
+        fixed(receipt, Refund(line_id="1", amount_minor=1), prices=added_at_the_end)
+    old = receipt.model_copy(
+        update={"lines": (receipt.lines[0].model_copy(update={"tax_class": "luxury"}), *receipt.lines[1:])}
+    )
+    with pytest.raises(CorrectionError, match="line 1: tax class 'luxury' is not in the catalogue any more"):
+        fixed(old, settle_notes=True)
 
 
 def test_notes_that_were_looked_at_release_the_receipt():
