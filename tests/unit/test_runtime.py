@@ -10,6 +10,7 @@ import json
 import resource
 import signal
 import threading
+import time
 
 import av
 import numpy as np
@@ -197,28 +198,29 @@ def test_store_settings_change_what_is_billed(tmp_path):
 
 
 def nothing_half_written(out):
-    for path in out.iterdir():
+    for path in out.rglob("*"):
         assert ".part" not in path.name and path.suffix != ".tmp", path.name
+    for page in out.glob("receipts/*.html"):
+        assert page.read_text(encoding="utf-8").rstrip().endswith("</html>"), page.name
     if (out / "receipts.json").exists():
         receipts(out)
     assert not (out / "run.json").exists()
 
 
 def fill_disk(monkeypatch, full):
-    """From the write on for which `full(path, number)` says so, every write of the run meets ENOSPC."""
-    real, count = run_files.writing, 0
+    """A write of the run for which `full(path, number)` says so meets ENOSPC. The names written, in their order."""
+    real, names = run_files.writing, []
 
     @contextlib.contextmanager
     def writing(path):
-        nonlocal count
-        count += 1
+        names.append(path.name)
         with real(path):
-            if full(path, count):
+            if full(path, len(names)):
                 raise OSError(errno.ENOSPC, "No space left on device")
             yield
 
     monkeypatch.setattr(run_files, "writing", writing)
-    return lambda: count
+    return names
 
 
 @pytest.mark.parametrize(
@@ -232,13 +234,30 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(recording, tmp_
     assert not (tmp_path / name).exists()
 
 
+def test_how_fast_a_run_is_does_not_change_what_it_writes_and_when(recording, tmp_path, monkeypatch):
+    def slow(shop):
+        made = stages()(shop)
+        update = made.perception.update
+        monkeypatch.setattr(made.perception, "update", lambda frames: (time.sleep(0.015), update(frames))[1])
+        return made
+
+    names = []
+    for make in (stages(), slow):
+        with monkeypatch.context() as patch:
+            names.append(fill_disk(patch, lambda path, number: False))
+            run(recording, tmp_path / str(len(names)) / "out", make=make)
+    assert names[0] == names[1]
+
+
 @pytest.mark.slow
 def test_a_disk_that_fills_at_any_moment_leaves_nothing_half_written(recording, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        writes = fill_disk(patch, lambda path, number: False)
+        names = fill_disk(patch, lambda path, number: False)
         run(recording, tmp_path / "undisturbed")
-        total = writes()
-    for number in [*range(1, 12), *range(total - 8, total + 1)]:
+    total = len(names)
+    rare = [n for n, name in enumerate(names, 1) if name not in ("events.jsonl", "tracks.csv")]
+    assert sum(names[n - 1] in ("receipts.json", "payments.json") for n in rare) > 2  # receipts while the shop is open
+    for number in sorted({*range(1, 12), *rare, *range(total - 8, total + 1)}):
         with monkeypatch.context() as patch:
             fill_disk(patch, lambda path, n, first=number: n >= first)
             with pytest.raises(OutputError) as error:
