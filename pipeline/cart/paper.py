@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from pipeline.cart.money import money_text
 from pipeline.cart.paper_texts import LANGUAGES, texts
+from pipeline.cart.price_files import check_timezone
 from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.run_files import PAPERS, write_whole, writing
 
@@ -47,11 +48,7 @@ class PaperSettings(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"no time zone {name!r} here, e.g. Europe/Paris (needs the system's tzdata)") from None
-        return name
+        return check_timezone(name)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,15 @@ Moment = datetime | date | None
 """A date is its first instant in the file's time zone, and so is a time without an offset."""
 
 
+def check_timezone(name: str) -> str:
+    """The name of a time zone that this machine knows, or `ValueError`."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"no time zone {name!r} here, e.g. Europe/Paris (needs the system's tzdata)") from None
+    return name
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -71,11 +80,7 @@ class _File(_Model):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"no time zone {name!r} here, e.g. Europe/Paris (needs the system's tzdata)") from None
-        return name
+        return check_timezone(name)
 
 
 class PriceList(_File):
