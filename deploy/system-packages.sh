@@ -16,6 +16,7 @@ if [ "${1:-demo}" = test ]; then
     command -v java >/dev/null 2>&1 || useful="$useful openjdk-17-jre-headless"
     command -v mvn >/dev/null 2>&1 || useful="$useful maven"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || useful="$useful postgresql"
+    command -v chromium >/dev/null 2>&1 || useful="$useful chromium"
     command -v go >/dev/null 2>&1 || useful="$useful golang-go"
 fi
 [ -n "$needed$useful" ] || exit 0
