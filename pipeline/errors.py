@@ -21,6 +21,9 @@
     │   └── SignatureError       a webhook that its provider did not sign
     ├── CouponError              a coupon is not the shopper's, spent, expired or unknown
     ├── CorrectionError          a receipt cannot be corrected in the way asked for
+    ├── AuditError               the audit trail has been tampered with
+    ├── CaseError                a dispute or a case that is refused, with the reason
+    │   └── StaleCaseError       ... because the receipt or the case has moved on since it was looked at
     ├── ScenarioError            a scenario file is wrong
     └── OutputError              what the command makes cannot be written (disk full, no permission)
 """
@@ -94,6 +97,18 @@ class CouponError(WalkoutError):
 
 
 class CorrectionError(WalkoutError):
+    pass
+
+
+class AuditError(WalkoutError):
+    pass
+
+
+class CaseError(WalkoutError):
+    pass
+
+
+class StaleCaseError(CaseError):
     pass
 
 

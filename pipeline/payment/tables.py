@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, event
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from pipeline.state import METADATA, Big, Identity
+from pipeline.state.append_only import guard
 
 payments = Table(  # one a visit: from the hold at entry, where there is one, to the last correction of its receipt
     "payments", METADATA,
@@ -104,30 +105,5 @@ entries = Table(
     Index("ix_ledger_entries_shopper_id", "shopper_id"),
 )  # fmt: skip
 
-
-def append_only(table: str, dialect: str) -> list[str]:
-    """Statements after which the database itself refuses to change or delete rows of `table`."""
-    text = f"{table} is append-only: post a correction instead"
-    if dialect == "sqlite":
-        return [
-            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{text}'); END"
-            for verb in ("update", "delete")
-        ]
-    return [
-        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{text}'; END $$",
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
-    ]
-
-
-def droppable(table: str, dialect: str) -> list[str]:
-    """What of `append_only` is left when `table` has been dropped."""
-    return [] if dialect == "sqlite" else [f"DROP FUNCTION {table}_append_only()"]
-
-
 for _table in (postings, entries):
-    for _dialect in ("sqlite", "postgresql"):
-        for _statement in append_only(_table.name, _dialect):
-            event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+    guard(_table)

@@ -4,7 +4,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from pipeline.payment.tables import append_only, droppable
+from pipeline.state.append_only import append_only, droppable
 from pipeline.state.schema import Big, Identity
 
 revision = "0002"
