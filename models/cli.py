@@ -74,6 +74,9 @@ def dataset(
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 3600,
     seed: Annotated[int, typer.Option(help="Another seed: other rooms, people, products, light.")] = 0,
     processes: Annotated[int, typer.Option(min=1)] = 2,
+    validation: Annotated[
+        float, typer.Option(min=0, max=1, help="Share for validation; 1: a set to measure on.")
+    ] = 0.06,
     recording: Annotated[list[Path] | None, typer.Option(help="For recorded: recordings with truth.")] = None,
     every: Annotated[int, typer.Option(min=1, help="For recorded: every so many pictures of each camera.")] = 5,
 ) -> None:
@@ -98,7 +101,13 @@ def dataset(
     with _progress() as progress:
         task = progress.add_task("pictures", total=count)
         path = make_dataset(
-            kind.value, out, count, seed, processes, progress=lambda done: progress.update(task, completed=done)
+            kind.value,
+            out,
+            count,
+            seed,
+            processes,
+            validation,
+            progress=lambda done: progress.update(task, completed=done),
         )
     Console().print(str(path), soft_wrap=True)
 
@@ -120,12 +129,13 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help="Default: 16, keypoints 64.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Default: 0.002, keypoints 0.003.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: all but one.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare pictures; a GPU wants 6 or so.")] = 1,
     seed: int = 0,
 ) -> None:
     """Train a network from scratch, on a GPU if there is one; on a CPU in bfloat16."""
     if task is not Trained.keypoints and len(data) > 1:
         raise WalkoutError(f"--task {task.value} takes one --data; a data.yaml can name several folders")
-    common = {"start_from": start_from, "threads": threads, "seed": seed}
+    common = {"start_from": start_from, "threads": threads, "workers": workers, "seed": seed}
     common |= {k: v for k, v in (("batch", batch), ("learning_rate", learning_rate)) if v is not None}
     with _progress() as progress:
         bar = progress.add_task("epochs", total=epochs)

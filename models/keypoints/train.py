@@ -103,6 +103,22 @@ def _people_in(image_path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield cut(image, square, _STORED_PX), points
 
 
+class _Batches(torch.utils.data.Dataset):
+    """One epoch's batches, each varied by a generator of its own: the same whoever prepares it, in whatever order."""
+
+    def __init__(self, people: People, order: np.ndarray, batch: int, seed: tuple[int, int]) -> None:
+        self._people, self._order, self._batch, self._seed = people, order, batch, seed
+
+    def __len__(self) -> int:
+        return len(self._order) // self._batch
+
+    def __getitem__(self, k: int) -> tuple[torch.Tensor, ...]:
+        if k >= len(self):
+            raise IndexError(k)
+        rows = self._order[k * self._batch : (k + 1) * self._batch]
+        return self._people.batch(rows, np.random.default_rng([*self._seed, k]))
+
+
 def train_keypoints(
     data: Sequence[Path],
     out: Path,
@@ -112,9 +128,12 @@ def train_keypoints(
     start_from: Path | None = None,
     threads: int | None = None,
     seed: int = 0,
+    workers: int = 0,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path:
     """Train on the `train` splits of `data` (each a `data.yaml`) and return `OUT/keypoints.pt`, written every epoch.
+
+    `workers`: processes that prepare batches beside the training; a GPU wants several.
 
     AdamW, one cosine over all epochs, an exponential mean of the weights; bfloat16 where the CPU has it. `progress`
     gets the loss, and on the validation people the loss and the median error of seen wrists as a share of the side.
@@ -139,9 +158,9 @@ def train_keypoints(
     step = 0
     for epoch in range(1, epochs + 1):
         net.train()
-        order, losses = rng.permutation(len(people)), []
-        for k in range(steps_an_epoch):
-            pictures, cells, flags = (x.to(device) for x in people.batch(order[k * batch : (k + 1) * batch], rng))
+        batches, losses = _Batches(people, rng.permutation(len(people)), batch, (seed, epoch)), []
+        for made in torch.utils.data.DataLoader(batches, batch_size=None, num_workers=workers):
+            pictures, cells, flags = (x.to(device) for x in made)
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 maps, seen = net(pictures.contiguous(memory_format=torch.channels_last))
             loss = loss_of(maps, seen, cells, flags)

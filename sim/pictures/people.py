@@ -15,6 +15,7 @@ from sim.pictures.labels import PersonLabel, person_label
 from sim.pictures.poses import Cast
 from sim.pictures.rooms import Room, boxes, random_camera, random_room, random_tints
 from sim.pictures.shop import ShopRoom
+from sim.pictures.shoppers import at_shelves, held_products
 from sim.pictures.textures import random_picture, tile_rects
 from sim.render.engine import Renderer
 from sim.render.mesh import Mesh
@@ -22,6 +23,10 @@ from sim.render.mesh import Mesh
 SIZE_PX = (640, 360)
 _LEAST_PX = 160
 _EMPTY_KEPT = 0.25
+_AT_SHELVES = 0.6
+"""Share of the shop's pictures in which everybody reaches to a shelf, as shoppers do where it matters."""
+_COMPANION = 0.3
+"""Share of people elsewhere who stand right beside another one."""
 _CAST, _PER_ROOM, _CAMERAS, _ROOMS_PER_CAST = 20, 14, 4, 10
 
 
@@ -58,10 +63,13 @@ def _picture(
     in_shop: bool,
 ) -> tuple[np.ndarray, list[PersonLabel]]:
     count = int(rng.choice([0, 1, 2, 3, 4, 5, 6], p=[0.05, 0.31, 0.26, 0.17, 0.11, 0.06, 0.04]))
-    places = [xy for xy in (_place(rng, room, camera) for _ in range(count)) if xy is not None]
-    bodies = cast.pose(places) if places else []
-    movers = [body_mesh(b) for b in bodies]
-    movers += [mesh for body in bodies for mesh in _held(rng, body)]
+    if isinstance(room, ShopRoom) and rng.random() < _AT_SHELVES:
+        bodies = at_shelves(rng, room, camera, cast, count, crowded=rng.choice([0.0, 0.5, 0.9]))
+        held = [mesh for body in bodies for _, mesh in held_products(rng, room, body)]
+    else:
+        bodies = cast.pose(_places(rng, room, camera, count))
+        held = [mesh for body in bodies for mesh in _held(rng, body)]
+    movers = [body_mesh(b) for b in bodies] + held
     picture = renderer.draw(camera.camera_id, movers)
     ids = renderer.draw_ids(camera.camera_id, movers, scale=1) if movers else np.zeros(SIZE_PX[::-1], np.uint8)
     labels = []
@@ -78,6 +86,20 @@ def _picture(
 
 def body_mesh(body: PosedBody) -> Mesh:
     return Mesh(body.vertices_m, body.normals, body.colours, body.faces)
+
+
+def _places(rng: np.random.Generator, room: Room | ShopRoom, camera: Camera, count: int) -> list[np.ndarray]:
+    """Up to `count` free places on the floor, some right beside another one."""
+    places: list[np.ndarray] = []
+    for _ in range(count):
+        xy = _place(rng, room, camera)
+        if places and rng.random() < _COMPANION:
+            angle = rng.uniform(-np.pi, np.pi)
+            beside = places[-1] + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0.32, 0.8)
+            xy = beside if room.is_free(beside) else xy
+        if xy is not None:
+            places.append(xy)
+    return places
 
 
 def _place(rng: np.random.Generator, room: Room | ShopRoom, camera: Camera) -> np.ndarray | None:

@@ -18,13 +18,12 @@ from scipy.spatial.transform import Rotation
 from calibration.camera import Camera
 from calibration.catalogue import Product
 from models.crops import CROP_PX, NATIVE_PX, CropWindow, cut, window_at
-from sim.people.state import PosedBody
 from sim.pictures.faults import through_camera
 from sim.pictures.people import body_mesh
-from sim.pictures.poses import Cast, reaching_state
+from sim.pictures.poses import Cast
 from sim.pictures.shop import ShopRoom
+from sim.pictures.shoppers import at_shelves, held_products
 from sim.render.mesh import Mesh
-from sim.shop.products import product_mesh
 from sim.shop.stock import Item, slot_item_poses
 
 SIZE_PX = (1280, 720)
@@ -61,8 +60,8 @@ def product_crops(seed: int) -> Iterator[tuple[np.ndarray, list[str]]]:
 def _picture(
     rng: np.random.Generator, shop: ShopRoom, camera: Camera, cast: Cast
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
-    bodies = _shoppers(rng, shop, camera, cast) if rng.random() < 0.75 else []
-    held = [item for body in bodies for item in _held(rng, shop, body)]
+    bodies = at_shelves(rng, shop, camera, cast, int(rng.integers(1, 4))) if rng.random() < 0.75 else []
+    held = [item for body in bodies for item in held_products(rng, shop, body)]
     movers = [mesh for _, mesh in held] + [body_mesh(b) for b in bodies]
     picture = shop.renderer.draw(camera.camera_id, movers)
     ids = shop.renderer.draw_ids(camera.camera_id, movers, scale=1) if movers else None
@@ -187,44 +186,6 @@ def _seen_items(shop: ShopRoom, camera: Camera, depth_m: np.ndarray, ids: np.nda
 
 
 # --- what is in hands -----------------------------------------------------------------------------------------------
-
-
-def _shoppers(rng: np.random.Generator, shop: ShopRoom, camera: Camera, cast: Cast) -> list[PosedBody]:
-    """One to three people before shelves this camera sees, most of them with a hand at a slot."""
-    slots = [
-        (g, shelf, slot) for g in shop.layout.gondolas for shelf in g.shelves for slot in shelf.slots
-        if camera.in_view(g.slot_box(shelf, slot)[:4].mean(0))
-    ]  # fmt: skip
-    if not slots:
-        return []
-
-    def state(person_id: str, height_m: float):
-        gondola, shelf, slot = slots[rng.integers(len(slots))]
-        point = gondola.slot_box(shelf, slot)[:4].mean(0) + gondola.normal * rng.uniform(-0.05, 0.45)
-        point[2] += rng.normal(0, 0.06)
-        return reaching_state(rng, person_id, height_m, point, -gondola.normal[:2])
-
-    return cast.pose_as([state] * int(rng.integers(1, 4)))
-
-
-def _held(rng: np.random.Generator, shop: ShopRoom, body: PosedBody) -> list[tuple[str, Mesh]]:
-    """GTIN and mesh of what the hands hold, gripped anyhow but mostly upright."""
-    out = []
-    for palm in body.palms:
-        if rng.random() > 0.62:
-            continue
-        product = shop.catalogue.products[rng.integers(len(shop.catalogue.products))]
-        if rng.random() < 0.65:  # upright, any side to the camera
-            turn = Rotation.from_euler("zx", [rng.uniform(0, 360), rng.normal(0, 15)], degrees=True).as_matrix()
-        else:
-            turn = Rotation.random(rng=rng).as_matrix()
-        pose = np.eye(4)
-        pose[:3, :3] = turn
-        middle = turn @ [0, 0, product.size_m[2] * rng.uniform(0.35, 0.65)]
-        away = min(min(product.size_m[:2]) / 2, 0.055) + 0.012
-        pose[:3, 3] = palm[:3, 3] + palm[:3, 2] * away + palm[:3, 0] * 0.02 - middle
-        out.append((product.gtin, product_mesh(product, shop.atlas).moved(pose)))
-    return out
 
 
 def _seen_mover(shop: ShopRoom, camera: Camera, gtin: str, mesh: Mesh, mask: np.ndarray) -> _Seen | None:
