@@ -24,6 +24,7 @@
     ├── AuditError               the audit trail has been tampered with
     ├── CaseError                a dispute or a case that is refused, with the reason
     │   └── StaleCaseError       ... because the receipt or the case has moved on since it was looked at
+    ├── EvidenceError            a clip or picture that is missing, corrupt, expired or erased, or cannot be kept
     ├── ScenarioError            a scenario file is wrong
     └── OutputError              what the command makes cannot be written (disk full, no permission)
 """
@@ -109,6 +110,10 @@ class CaseError(WalkoutError):
 
 
 class StaleCaseError(CaseError):
+    pass
+
+
+class EvidenceError(WalkoutError):
     pass
 
 

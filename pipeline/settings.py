@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.layout import parse_model
 from pipeline.cart.paper import PaperSettings
 from pipeline.cart.rules import BillingRules
+from pipeline.evidence.settings import EvidenceSettings
 from pipeline.payment.settings import PaymentSettings
 
 FILE = "settings.yaml"
@@ -23,7 +24,8 @@ class StoreSettings(BaseModel):
     for the person network's own key points, `auto` for a second look with our own person network and none with others
     (which were trained for longer, on photographs). `log_url`: as `--log`. `billing`: the fields of
     `pipeline.cart.rules.BillingRules`. `payment`: those of `pipeline.payment.settings.PaymentSettings`. `paper`: what
-    stands on receipts, the fields of `pipeline.cart.paper.PaperSettings`.
+    stands on receipts, the fields of `pipeline.cart.paper.PaperSettings`. `evidence`: clips and stills around events,
+    those of `pipeline.evidence.settings.EvidenceSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +38,7 @@ class StoreSettings(BaseModel):
     billing: BillingRules = Field(default_factory=BillingRules)
     payment: PaymentSettings = Field(default_factory=PaymentSettings)
     paper: PaperSettings = Field(default_factory=PaperSettings)
+    evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
 
 
 def load_settings(folder: Path) -> StoreSettings:

@@ -13,6 +13,7 @@ ROOMS = (
     "pipeline.cart.desk_tables",
     "pipeline.payment.tables",
     "pipeline.gate.tables",
+    "pipeline.evidence.tables",
     "pipeline.review.tables",
 )
 """Modules that define tables on `METADATA`. A new room adds itself here, and a file to `migrations/versions`."""

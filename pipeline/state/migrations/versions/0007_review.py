@@ -8,7 +8,7 @@ from pipeline.state.append_only import append_only, droppable, no_truncate
 from pipeline.state.schema import Big
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 branch_labels = depends_on = None
 
 
