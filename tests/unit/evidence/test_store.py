@@ -12,6 +12,7 @@ from pipeline.errors import EvidenceError
 from pipeline.evidence import Clip, EvidenceSettings, open_evidence
 from pipeline.evidence.clip import clip_id_of
 from pipeline.evidence.tables import items
+from pipeline.review import audit
 from pipeline.state import Database
 
 S = 10**9
@@ -124,7 +125,7 @@ def test_a_write_that_is_cut_off_leaves_nothing(store, tmp_path, monkeypatch):
     assert files(tmp_path) == [] and store.clips("shelf-1") == []
 
 
-def test_erasure_takes_the_visits_own_and_leaves_the_others(store, tmp_path):
+def test_erasure_takes_the_visits_own_and_leaves_the_others(store, tmp_path, database):
     store.put(clip("shelf-1"), b"anna", OVERLAY)
     store.put(clip("shelf-1", kind="before"), b"shelf")
     store.put(clip("shelf-2", visit_id="v-ben"), b"ben", OVERLAY)
@@ -140,6 +141,11 @@ def test_erasure_takes_the_visits_own_and_leaves_the_others(store, tmp_path):
     assert store.read(clip("shelf-2").clip_id) == b"ben"
     assert len(files(tmp_path)) == 2
     assert store.erase_visit("v-anna", "staff-7", "again") == 0
+    with database.transaction() as db:
+        (entry,) = audit.parse(audit.export(db))
+        audit.verify(db)
+    assert (entry.kind, entry.by, entry.store_id) == ("evidence-erased", "staff-7", "tiny")
+    assert entry.about == {"visit_id": "v-anna", "items": 2}
 
 
 def test_nothing_of_an_erased_visit_is_kept_later(store, tmp_path):
@@ -162,7 +168,7 @@ def test_an_erasure_while_something_is_stored_wins(store, tmp_path, monkeypatch)
     assert files(tmp_path) == [] and store.clips("shelf-1")[0].state == "erased"
 
 
-def test_retention_counts_from_when_it_was_kept(store, tmp_path):
+def test_retention_counts_from_when_it_was_kept(store, tmp_path, database):
     store.put(clip("shelf-1"), b"old", OVERLAY)
     assert store.expire(NOW + 29 * DAY) == 0
     assert store.expire(NOW + 30 * DAY) == 1
@@ -170,6 +176,8 @@ def test_retention_counts_from_when_it_was_kept(store, tmp_path):
     with pytest.raises(EvidenceError, match="expired: kept for 30 days"):
         store.read(clip().clip_id)
     assert store.expire(NOW + 40 * DAY) == 0
+    with database.transaction() as db:
+        assert [(e.kind, e.about["items"]) for e in audit.parse(audit.export(db))] == [("evidence-expired", 1)]
 
 
 def test_what_could_not_be_deleted_is_out_of_reach_and_deleted_next_time(store, tmp_path, database, monkeypatch):
