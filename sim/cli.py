@@ -112,6 +112,18 @@ def import_footage(
     Console().print(f"{out}: {len(pairs)} cameras")
 
 
+@app.command()
+def pictures(
+    store: Annotated[Path, typer.Argument(metavar="FOLDER", help="A recording of the simulator, or a store's folder.")],
+) -> None:
+    """Draw the products for people's screens into FOLDER/pictures (recordings have them already)."""
+    from sim.shop.pictures import write_pictures
+    from sim.stage import load_store
+
+    shop = load_store(store)
+    Console().print(f"{store / 'pictures'}: {write_pictures(store, shop.catalogue, shop.planogram)} products")
+
+
 @app.command("fit-noise")
 def fit_noise(
     pairs: Annotated[

@@ -25,6 +25,7 @@ from pipeline.errors import OutputError, WalkoutError
 from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import sensor
 from sim.folders import making_folder
+from sim.shop.pictures import write_pictures
 from sim.occluders import layout_depth_m
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
@@ -70,6 +71,7 @@ def record(
             # The workers start up meanwhile.
             stage = Stage(wanted, seed, store, cameras)
             write_store(folder, stage.layout, stage.store.catalogue, stage.store.planogram)
+            write_pictures(folder, stage.store.catalogue, stage.store.planogram)
             write_happenings(stage, folder, start_ns)
             total = sum(len(plan.at_s) for plan in stage.schedules())
             name = f"recording {wanted.name} seed {seed}"
