@@ -25,8 +25,8 @@ from pipeline.errors import OutputError, WalkoutError
 from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import sensor
 from sim.folders import making_folder
-from sim.shop.pictures import write_pictures
 from sim.occluders import layout_depth_m
+from sim.shop.pictures import write_pictures
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
 from sim.truth_files import parties, shopper_id, write_boxes, write_events, write_people, write_receipts
