@@ -36,6 +36,7 @@ from pipeline.messages import (
     PersonWithoutPass,
 )
 from pipeline.observe.metrics import WITHOUT_PASS
+from pipeline.operations.show import FloorShow
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
@@ -112,8 +113,9 @@ def run(
         capture = stack.enter_context(shop.capture(cameras.report))
         keeper = GateKeeper(shop.layout)
         live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
+        floor = stack.enter_context(FloorShow(shop.folder if live else folder.path, live=live is not None))
         ending = stack.enter_context(Ending(live is not None))
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, ending)
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, ending)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -168,11 +170,12 @@ class _Loop:
 
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
-        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, ending: Ending,
+        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
+        ending: Ending,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
-        self._gate, self._live, self._ending = gate, live, ending
+        self._gate, self._live, self._floor, self._ending = gate, live, floor, ending
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -218,6 +221,7 @@ class _Loop:
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
+            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states())
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
         self._tell_staff(update)
         if self._screen is not None:
