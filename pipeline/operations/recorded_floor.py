@@ -122,7 +122,7 @@ def _read_tracks(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], np.ndar
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror}; is {path.parent} a finished run?") from None
     except ValueError:
-        raise RecordingError(f"{path}:{len(at) + 2}: expected at_ns,track,x_m,y_m; run it again") from None
+        raise RecordingError(f"{path}:{len(xy) + 2}: expected at_ns,track,x_m,y_m; run it again") from None
     times, first = np.unique(np.array(at, np.int64), return_index=True)
     if len(at) and np.any(np.diff(np.array(at, np.int64)) < 0):
         raise RecordingError(f"{path}: its rows are not in the order of time; run it again")
