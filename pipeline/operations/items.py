@@ -2,8 +2,8 @@
 """Goods that are not where they belong, for staff to go and look. Pure functions over events.
 
 * `misplaced`: put back into a slot, or onto a gondola, that the planogram does not give to the product;
-* `left-behind`: put onto a shelf by somebody who was not seen taking it: a thing of their own, or a pick that was missed;
-* `let-go`: on a receipt, but not charged by the store's rules because it was doubtful: it may well still be in the shop.
+* `left-behind`: put onto a shelf by somebody who was not seen taking it: a thing of their own, or a missed pick;
+* `let-go`: on a receipt, but not charged by the store's rules because it was doubtful: it may still be in the shop.
 """
 
 from __future__ import annotations
