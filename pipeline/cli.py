@@ -23,6 +23,7 @@ from pipeline.passes.cli import app as pass_app
 from pipeline.payment.cli import app as pay_app
 from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
+from pipeline.web.cli import app as web_app
 from sim.cli import app as sim_app
 from sim.cli import demo
 from sim.score_cli import app as score_app
@@ -45,6 +46,7 @@ app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(desk_app, name="desk")
+app.add_typer(web_app, name="web")
 app.command()(demo)
 app.command()(track)
 app.add_typer(score_app, name="score")

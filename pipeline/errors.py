@@ -19,6 +19,8 @@
     ├── PaymentError             a payment provider's settings or address are wrong
     │   ├── PaymentDeclinedError the hold asked for at entry was refused
     │   └── SignatureError       a webhook that its provider did not sign
+    ├── AccountError             an account or its settings are wrong
+    │   └── SignInRefused        a code, link or password that does not let in
     ├── CouponError              a coupon is not the shopper's, spent, expired or unknown
     ├── CorrectionError          a receipt cannot be corrected in the way asked for
     ├── AuditError               the audit trail has been tampered with
@@ -90,6 +92,14 @@ class PaymentDeclinedError(PaymentError):
 
 
 class SignatureError(PaymentError):
+    pass
+
+
+class AccountError(WalkoutError):
+    pass
+
+
+class SignInRefused(AccountError):
     pass
 
 

@@ -46,7 +46,8 @@ from pipeline.state import Database
 
 @dataclass(frozen=True)
 class RunSummary:
-    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading."""
+    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading. `source`: the
+    folder of the recording, or of the store."""
 
     name: str
     store_id: str
@@ -67,6 +68,7 @@ class RunSummary:
     receipts: int
     held_for_review: int
     without_pass: int = 0
+    source: str = ""
 
 
 def run(
@@ -292,6 +294,7 @@ class _Loop:
             receipts=len(receipts),
             held_for_review=sum(r.held_for_review for r in receipts),
             without_pass=self._without_pass,
+            source=str(self._shop.folder.resolve()),
         )
 
 

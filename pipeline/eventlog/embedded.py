@@ -8,6 +8,7 @@ partition is always 0.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -38,16 +39,19 @@ _LOCK_TIMEOUT_S = 30.0
 
 
 class EmbeddedLog:
-    """An event log in one file; made with its folders when it is not there. Not for sharing between threads."""
+    """An event log in one file; made with its folders when it is not there. Threads may share it: they take turns."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._turn = threading.RLock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EventLogError(f"event log {self.path}: cannot make its folder: {error.strerror}") from None
         with self._errors("open"):
-            self._db = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
+            self._db = sqlite3.connect(
+                self.path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # what has been appended survives a power cut
             self._db.executescript(_SCHEMA)
@@ -89,7 +93,8 @@ class EmbeddedLog:
     @contextmanager
     def _errors(self, what: str):
         try:
-            yield
+            with self._turn:
+                yield
         except sqlite3.Error as error:
             raise EventLogError(f"event log {self.path}: cannot {what}: {error}") from error
 

@@ -13,6 +13,7 @@ ROOMS = (
     "pipeline.cart.desk_tables",
     "pipeline.payment.tables",
     "pipeline.gate.tables",
+    "pipeline.accounts.tables",
     "pipeline.evidence.tables",
     "pipeline.review.tables",
 )

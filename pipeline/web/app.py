@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -24,21 +25,26 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 def create_app(
-    *routers: APIRouter, title: str = "walkout", lifespan: Any = None, max_body_bytes: int = MAX_BODY_BYTES
+    *routers: APIRouter,
+    title: str = "walkout",
+    lifespan: Any = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    uploads: Mapping[str, int] | None = None,
+    **settings: Any,
 ) -> FastAPI:
     """The application with these routers in it.
 
     A `WalkoutError` that leaves a route is the world's fault (a database that does not answer): 503. Anything else is
     ours: 500. Both answers give a number under which the log has the text or the traceback, and nothing of it: hosts,
     users and paths are not for whoever asks. A body of more than `max_body_bytes` is answered 413 before anybody reads
-    it.
+    it; `uploads`: path prefixes under which more (or less) may come. `settings`: FastAPI's.
     """
-    app = FastAPI(title=title, lifespan=lifespan)
+    app = FastAPI(title=title, lifespan=lifespan, **settings)
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(WalkoutError, _unavailable)
     app.add_exception_handler(Exception, _our_fault)
-    app.add_middleware(_BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(_BodyLimit, max_bytes=max_body_bytes, uploads=uploads or {})
     return app
 
 
@@ -58,21 +64,23 @@ async def _our_fault(request: Request, error: Exception) -> JSONResponse:
 class _BodyLimit:
     """Counts bytes as they come: a client's Content-Length is only a claim."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, uploads: Mapping[str, int]) -> None:
+        self._app, self._max_bytes, self._uploads = app, max_bytes, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        prefixes = [prefix for prefix in self._uploads if scope["path"].startswith(prefix)]
+        limit = self._uploads[max(prefixes, key=len)] if prefixes else self._max_bytes
         messages: list[Message] = []
         size = 0
         while True:
             message = await receive()
             messages.append(message)
             size += len(message.get("body", b""))
-            if size > self._max_bytes:
-                answer = JSONResponse({"error": f"a body may have {self._max_bytes} bytes at most"}, status_code=413)
+            if size > limit:
+                answer = JSONResponse({"error": f"a body may have {limit} bytes at most"}, status_code=413)
                 await answer(scope, receive, send)
                 return
             if message["type"] != "http.request" or not message.get("more_body", False):

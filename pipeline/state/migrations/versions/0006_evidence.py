@@ -7,7 +7,7 @@ from alembic import op
 from pipeline.state.schema import Big
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = depends_on = None
 
 

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The people who may sign in: shoppers by their address, staff by a name and a password."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.accounts.passwords import hash_password
+from pipeline.accounts.tables import roles, sessions, users
+from pipeline.errors import AccountError, StateError
+from pipeline.state import Database
+
+ROLES = ("shopper", "reviewer", "operator", "admin")
+_ADDRESS = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}")
+_STAFF_NAME = re.compile(r"[\w.@+-]{2,60}")
+
+
+@dataclass(frozen=True)
+class User:
+    user_id: str
+    name: str
+    roles: frozenset[str]
+    address: str | None
+    staff_name: str | None
+    shopper_id: str | None
+    locale: str | None
+    disabled: bool
+
+
+class Users:
+    """`clock`: ns since the Unix epoch."""
+
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
+        self._database, self._clock = database, clock
+
+    def by_id(self, user_id: str) -> User | None:
+        return self._database.run(lambda db: _one(db, users.c.user_id == user_id))
+
+    def by_address(self, address: str) -> User | None:
+        return self._database.run(lambda db: _one(db, users.c.address == clean_address(address)))
+
+    def by_shopper(self, shopper_id: str) -> User | None:
+        return self._database.run(lambda db: _one(db, users.c.shopper_id == shopper_id))
+
+    def by_staff_name(self, staff_name: str) -> User | None:
+        return self._database.run(lambda db: _one(db, users.c.staff_name == staff_name.strip().lower()))
+
+    def staff(self) -> list[User]:
+        """Everybody who has a role other than shopper, by name."""
+
+        def work(db: Connection) -> list[User]:
+            found = db.execute(select(users).where(users.c.staff_name.is_not(None)).order_by(users.c.staff_name)).all()
+            return [_user(db, row) for row in found]
+
+        return self._database.run(work)
+
+    def shopper(self, address: str, shopper_id: str | None = None, name: str | None = None) -> User:
+        """The shopper with this address, made when there is none. `AccountError`: it is not an address, or somebody
+        else has the shopper id."""
+        address = clean_address(address)
+
+        def work(db: Connection) -> User:
+            found = _one(db, users.c.address == address)
+            if found is None:
+                row = {"address": address, "shopper_id": shopper_id or f"shopper-{secrets.token_hex(8)}"}
+                found = _insert(db, {"name": name or address.partition("@")[0], **row}, {"shopper"}, self._clock())
+            return found
+
+        return self._run(work, f"address {address} or shopper {shopper_id} belongs to somebody else")
+
+    def add_staff(self, staff_name: str, role_names: Collection[str], password: str, name: str | None = None) -> User:
+        """`AccountError`: the name is taken or unusable, a role is unknown, the password is too weak."""
+        staff_name = staff_name.strip().lower()
+        if not _STAFF_NAME.fullmatch(staff_name):
+            raise AccountError(f"staff name {staff_name[:60]!r}: expected 2 to 60 letters, digits or any of . _ @ + -")
+        wanted = _check_roles(role_names)
+        row = {"staff_name": staff_name, "password": hash_password(password), "name": name or staff_name}
+        return self._run(lambda db: _insert(db, row, wanted, self._clock()), f"staff name {staff_name!r} is taken")
+
+    def set_roles(self, user_id: str, role_names: Collection[str]) -> None:
+        wanted = _check_roles(role_names)
+
+        def work(db: Connection) -> None:
+            db.execute(delete(roles).where(roles.c.user_id == user_id))
+            db.execute(insert(roles), [{"user_id": user_id, "role": role} for role in sorted(wanted)])
+
+        self._database.run(work)
+
+    def set_password(self, user_id: str, password: str) -> None:
+        """Everybody who is signed in with the old one is signed out."""
+        hashed = hash_password(password)
+
+        def work(db: Connection) -> None:
+            db.execute(update(users).where(users.c.user_id == user_id).values(password=hashed))
+            db.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+        self._database.run(work)
+
+    def rehash(self, user_id: str, password: str) -> None:
+        """The same password with today's parameters; sessions go on."""
+        hashed = hash_password(password)
+        mine = users.c.user_id == user_id
+        self._database.run(lambda db: db.execute(update(users).where(mine).values(password=hashed)))
+
+    def set_locale(self, user_id: str, locale: str) -> None:
+        self._database.run(lambda db: db.execute(update(users).where(users.c.user_id == user_id).values(locale=locale)))
+
+    def disable(self, user_id: str, disabled: bool = True) -> None:
+        """A disabled user is signed out and cannot sign in."""
+        at_ns = self._clock() if disabled else None
+
+        def work(db: Connection) -> None:
+            db.execute(update(users).where(users.c.user_id == user_id).values(disabled_ns=at_ns))
+            db.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+        self._database.run(work)
+
+    def password_hash(self, staff_name: str) -> tuple[str, str] | None:
+        """(user id, hash) of somebody who may sign in with a password."""
+        mine = (users.c.staff_name == staff_name.strip().lower()) & users.c.disabled_ns.is_(None)
+        query = select(users.c.user_id, users.c.password).where(mine & users.c.password.is_not(None))
+        row = self._database.run(lambda db: db.execute(query).one_or_none())
+        return None if row is None else (row.user_id, row.password)
+
+    def _run(self, work: Callable[[Connection], User], taken: str) -> User:
+        try:
+            return self._database.run(work)
+        except StateError as error:
+            if isinstance(error.__cause__, IntegrityError):
+                raise AccountError(taken) from None
+            raise
+
+
+def clean_address(address: str) -> str:
+    """In small letters, without spaces around; `AccountError` when mail cannot go there."""
+    clean = address.strip().lower()
+    if not _ADDRESS.fullmatch(clean):
+        raise AccountError(f"expected a mail address such as anna@example.org, got {address[:80]!r}")
+    return clean
+
+
+def user_of(db: Connection, user_id: str) -> User | None:
+    return _one(db, users.c.user_id == user_id)
+
+
+def _insert(db: Connection, row: dict, wanted: set[str], at_ns: int) -> User:
+    user_id = f"u-{secrets.token_hex(8)}"
+    db.execute(insert(users).values(user_id=user_id, made_ns=at_ns, **row))
+    db.execute(insert(roles), [{"user_id": user_id, "role": role} for role in sorted(wanted)])
+    return user_of(db, user_id)
+
+
+def _one(db: Connection, which) -> User | None:
+    row = db.execute(select(users).where(which)).one_or_none()
+    return None if row is None else _user(db, row)
+
+
+def _user(db: Connection, row) -> User:
+    mine = db.execute(select(roles.c.role).where(roles.c.user_id == row.user_id)).scalars()
+    return User(
+        row.user_id, row.name, frozenset(mine), row.address, row.staff_name, row.shopper_id, row.locale,
+        row.disabled_ns is not None,
+    )  # fmt: skip
+
+
+def _check_roles(names: Collection[str]) -> set[str]:
+    if not names or (unknown := sorted(set(names) - set(ROLES))):
+        raise AccountError(f"role {unknown[0] if names else ''!r}: expected one of {', '.join(ROLES)}")
+    return set(names)
