@@ -27,7 +27,7 @@ from pipeline.messages import CouponPresented, Event, ReceiptIssued, StaffDecisi
 from pipeline.state import Database
 from pipeline.state.bulk import is_in
 
-_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Without what is mistaken for something else when read aloud."""
 
 
@@ -46,7 +46,7 @@ class Desk:
         promotion = self._book.promotion(promotion_id)
         if promotion is None or not promotion.coupon:
             raise CouponError(f"promotion {promotion_id!r}: the store has no such promotion with coupon: true")
-        coupon_id = "".join(secrets.choice(_LETTERS) for _ in range(12))
+        coupon_id = "".join(secrets.choice(LETTERS) for _ in range(12))
         row = {"coupon_id": coupon_id, "promotion_id": promotion_id, "shopper_id": shopper_id, "expires_ns": expires_ns}
         self._database.run(lambda db: db.execute(insert(coupons).values(**row, state="free")))
         return coupon_id
@@ -54,11 +54,12 @@ class Desk:
     def transfer(self, coupon_id: str, from_shopper_id: str, to_shopper_id: str) -> None:
         """Give it to somebody else. `CouponError`: not theirs, spent, or in a visit at the moment."""
 
-        def work(db: Connection) -> None:
-            self._free(db, coupon_id, from_shopper_id)
-            db.execute(_one(coupon_id).values(shopper_id=to_shopper_id))
+        self._database.run(lambda db: self.give(db, coupon_id, from_shopper_id, to_shopper_id))
 
-        self._database.run(work)
+    def give(self, db: Connection, coupon_id: str, from_shopper_id: str, to_shopper_id: str) -> None:
+        """`transfer` as a part of somebody's transaction."""
+        self.require_free(db, coupon_id, from_shopper_id)
+        db.execute(_one(coupon_id).values(shopper_id=to_shopper_id, state="free", visit_id=None))
 
     def present(self, coupon_id: str, shopper_id: str, visit_id: str, store_id: str) -> None:
         """Put a coupon into an open visit. Again for the same visit changes nothing. `CouponError` says why not."""
@@ -67,7 +68,7 @@ class Desk:
             row = db.execute(_read(coupon_id)).one_or_none()
             if row and (row.state, row.visit_id) == ("presented", visit_id):
                 return
-            promotion_id = self._free(db, coupon_id, shopper_id)
+            promotion_id = self.require_free(db, coupon_id, shopper_id)
             _require_open(db, visit_id, CouponError)
             event = CouponPresented(
                 event_id=digest(coupon_id, visit_id, "presented"), store_id=store_id, at_ns=self._clock(),
@@ -79,8 +80,8 @@ class Desk:
 
         self._database.run(work)
 
-    def _free(self, db: Connection, coupon_id: str, shopper_id: str) -> str:
-        """The promotion of a coupon that is free and this shopper's."""
+    def require_free(self, db: Connection, coupon_id: str, shopper_id: str) -> str:
+        """The promotion of a coupon that is free and this shopper's; `CouponError` otherwise."""
         row = db.execute(_read(coupon_id)).one_or_none()
         if row is None or row.shopper_id != shopper_id:  # one answer: codes cannot be guessed by trying
             raise CouponError(f"coupon {coupon_id[:40]!r} is not one of shopper {shopper_id}'s")

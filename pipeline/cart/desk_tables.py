@@ -28,6 +28,14 @@ coupons = Table(
     Index("ix_coupons_shopper_id", "shopper_id"),
 )  # fmt: skip
 
+coupon_gifts = Table(  # codes with which somebody else may take a coupon over; of the code only a digest is kept
+    "coupon_gifts", METADATA,
+    Column("coupon_id", String, primary_key=True),
+    Column("code_digest", String, nullable=False, unique=True),
+    Column("from_shopper_id", String, nullable=False),
+    Column("expires_ns", Big, nullable=False),
+)  # fmt: skip
+
 corrections = Table(  # stored as receipts already, not in the log yet
     "corrections", METADATA,
     Column("event_id", String, primary_key=True),

@@ -19,10 +19,11 @@ class EntrySettings(BaseModel):
     """All of it may be left out.
 
     `key_ring`: the file with the keys that passes are checked with, beside this one unless it is absolute; none: no
-    passes here. `state_url`: the database that remembers who was let in; by default `entry.sqlite` beside this file.
-    `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the gate opens; 0: none. It needs a
-    `state_url`, the payment desk's: a hold in a database of the gate's own is neither captured nor given back.
-    `unanswered_payment`: what a gate does when the payment provider is silent. `unknown_cards`: whether a payment card
+    passes here. `pass_ring`: the file with private keys that shoppers' pages make passes with (by default `key_ring`,
+    which gates need only the public half of). `state_url`: the database that remembers who was let in; by default
+    `entry.sqlite` beside this file. `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the
+    gate opens; 0: none. It needs a `state_url`, the payment desk's: a hold in a database of the gate's own is neither
+    captured nor given back. `unanswered_payment`: what a gate does when the payment provider is silent. `unknown_cards`: whether a payment card
     that nobody has registered makes a shopper by itself. `issuers`: outside identity providers.
     """
 
@@ -30,6 +31,7 @@ class EntrySettings(BaseModel):
 
     schema_version: int = 1
     key_ring: Path | None = None
+    pass_ring: Path | None = None
     state_url: str | None = None
     skew_s: float = Field(default=5.0, ge=0, le=60)
     authorise_minor: int = Field(default=0, ge=0)
@@ -48,5 +50,8 @@ def load_entry_settings(folder: Path) -> EntrySettings:
             "the payment desk (its --state), which captures the hold or gives it back"
         )
     url = settings.state_url or f"sqlite:///{folder.resolve() / 'entry.sqlite'}"
-    ring = None if settings.key_ring is None else folder.resolve() / settings.key_ring
-    return settings.model_copy(update={"state_url": url, "key_ring": ring})
+    rings = {
+        name: None if (path := getattr(settings, name)) is None else folder.resolve() / path
+        for name in ("key_ring", "pass_ring")
+    }
+    return settings.model_copy(update={"state_url": url, **rings})

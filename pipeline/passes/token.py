@@ -57,13 +57,13 @@ class PassIssuer:
     """Makes passes. A phone asks for a new one every `rotate_s`; each is good for `lifetime_s`, a little longer."""
 
     def __init__(self, ring: KeyRing, *, rotate_s: int = 20, lifetime_s: int = 25) -> None:
-        self._ring, self.rotate_s, self._lifetime_s = ring, rotate_s, lifetime_s
+        self._ring, self.rotate_s, self.lifetime_s = ring, rotate_s, lifetime_s
 
     def issue(self, shopper_id: str, store_id: str, now_s: float, *, admits: int = 1, brings: bool = False) -> str:
         """A new pass as text. Raises `PassKeyError` without a key that signs now, `ValueError` for absurd arguments."""
         extra = ({"n": admits} if admits != 1 else {}) | ({"b": True} if brings else {})
         claims = {
-            "aud": store_id, "sub": shopper_id, "iat": int(now_s), "exp": int(now_s) + self._lifetime_s,
+            "aud": store_id, "sub": shopper_id, "iat": int(now_s), "exp": int(now_s) + self.lifetime_s,
             "jti": secrets.token_urlsafe(9), **extra,
         }  # fmt: skip
         _Claims.model_validate(claims)

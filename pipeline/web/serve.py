@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
 from calibration.layout import load_layout
-from pipeline.errors import PassKeyError
 from pipeline.gate.desk import GateDesk
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.gate.readers import Readers
 from pipeline.observe.health import Health
 from pipeline.observe.router import health_router
-from pipeline.passes.keys import KeyRing
+from pipeline.passes.issuing import following
 from pipeline.payment.entry import EntryPayments
 from pipeline.payment.port import PaymentProvider
 from pipeline.payment.providers import open_provider
@@ -27,8 +24,6 @@ from pipeline.state import Database
 from pipeline.web.app import create_app
 from pipeline.web.gates import gate_router
 from pipeline.web.payments import payment_router
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -46,24 +41,6 @@ def open_desk(store: Path) -> Iterator[tuple[GateDesk, Database, PaymentProvider
         yield GateDesk(layout, database, settings, ring=ring, payments=payments), database, provider
     finally:
         database.close()
-
-
-def following(path: Path) -> Callable[[], KeyRing]:
-    """The ring in a file as it is now: read again when the file has changed. One that cannot be read is logged once,
-    and the ring that is known goes on. Raises `PassKeyError` when there is none at the start."""
-    known: dict[str, object] = {"ring": KeyRing.load(path), "stamp": _stamp(path)}
-
-    def ring() -> KeyRing:
-        stamp = _stamp(path)
-        if stamp is not None and stamp != known["stamp"]:
-            known["stamp"] = stamp
-            try:
-                known["ring"] = KeyRing.load(path)
-            except PassKeyError as error:
-                logger.error("the key ring known before goes on: %s", error)
-        return known["ring"]
-
-    return ring
 
 
 def store_app(store: Path) -> FastAPI:
@@ -89,11 +66,3 @@ def serve_store(store: Path, host: str, port: int) -> None:
     import uvicorn
 
     uvicorn.run(store_app(store), host=host, port=port, log_level="info")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None  # being replaced; the ring that is known goes on
-    return status.st_mtime_ns, status.st_ino
