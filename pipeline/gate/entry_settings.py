@@ -19,12 +19,13 @@ class EntrySettings(BaseModel):
     """All of it may be left out.
 
     `key_ring`: the file with the keys that passes are checked with, beside this one unless it is absolute; none: no
-    passes here. `pass_ring`: the file with private keys that shoppers' pages make passes with (by default `key_ring`,
-    which gates need only the public half of). `state_url`: the database that remembers who was let in; by default
-    `entry.sqlite` beside this file. `skew_s`: how far clocks may be apart. `authorise_minor`: payment held before the
-    gate opens; 0: none. It needs a `state_url`, the payment desk's: a hold in a database of the gate's own is neither
-    captured nor given back. `unanswered_payment`: what a gate does when the payment provider is silent. `unknown_cards`: whether a payment card
-    that nobody has registered makes a shopper by itself. `issuers`: outside identity providers.
+    passes here. `pass_ring`: the file with private keys that shoppers' pages make passes with (by default
+    `key_ring`, which gates need only the public half of). `state_url`: the database that remembers who was let in;
+    by default `entry.sqlite` beside this file. `skew_s`: how far clocks may be apart. `authorise_minor`: payment
+    held before the gate opens; 0: none. It needs a `state_url`, the payment desk's: a hold in a database of the
+    gate's own is neither captured nor given back. `unanswered_payment`: what a gate does when the payment provider
+    is silent. `unknown_cards`: whether a payment card that nobody has registered makes a shopper by itself.
+    `issuers`: outside identity providers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
