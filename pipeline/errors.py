@@ -25,6 +25,7 @@
     ├── CorrectionError          a receipt cannot be corrected in the way asked for
     ├── AuditError               the audit trail has been tampered with
     ├── CaseError                a dispute or a case that is refused, with the reason
+    │   ├── UnknownCaseError     ... because there is no such case, line or receipt (of this shopper's)
     │   └── StaleCaseError       ... because the receipt or the case has moved on since it was looked at
     ├── EvidenceError            a clip or picture that is missing, corrupt, expired or erased, or cannot be kept
     ├── ScenarioError            a scenario file is wrong
@@ -116,6 +117,10 @@ class AuditError(WalkoutError):
 
 
 class CaseError(WalkoutError):
+    pass
+
+
+class UnknownCaseError(CaseError):
     pass
 
 

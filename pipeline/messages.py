@@ -7,8 +7,8 @@ Two families:
   over numpy arrays, between capture, perception and shelf. Never serialised.
 * **Events** (the union `Event`): frozen pydantic models, what goes to the event log as JSON. `SCHEMA_VERSION` rises
   with every change that an older reader could misread or refuse; readers read all versions up to theirs, refuse newer
-  ones and ignore nothing. Version 2: groups, identity corrections, coupons, staff decisions, discounts and corrections
-  on receipts.
+  ones and ignore nothing. A new message on a topic of its own is no such change: no older reader reads the topic.
+  Version 2: groups, identity corrections, coupons, staff decisions, discounts and corrections on receipts.
 
 World coordinates: metres, right-handed, z up, floor at z = 0. Pixels: x right, y down, (0, 0) the centre of the top
 left pixel. Times: `*_ns`, nanoseconds since the Unix epoch on the store's common clock, of capture and not of
@@ -349,6 +349,45 @@ class PaymentUpdated(_Event):
     reason: str = ""
 
 
+class DisputeOpened(_Event):
+    """Somebody has to look at a receipt: its shopper disputes it, or the shop holds something on it.
+
+    What the shopper wrote is not in it: it stays in the state database, where it can be erased.
+    """
+
+    type: Literal["dispute-opened"] = "dispute-opened"
+    case_id: Id
+    receipt_id: Id
+    version: int = Field(ge=1, lt=1 << 31, description="of the receipt")
+    visit_id: Id
+    shopper_id: Id | None = Field(description="whose receipt it is; None: nobody's")
+    origin: Literal["dispute", "held"] = Field(description="who asks: the shopper, or the shop")
+    kind: Literal[
+        "not-taken", "put-back", "other-product", "wrong-price", "missing-item", "held-line", "held-notes"
+    ] = Field(description="what is said; the last two are the shop's")
+    line_id: str | None = Field(default=None, description="None: the whole receipt")
+    gtin: str | None = Field(default=None, description="what the shopper says it was")
+    promised_by_ns: int = Field(description="when the shopper has been promised an answer")
+
+
+class DisputeResolved(_Event):
+    """It was looked at and decided. What changed on the receipt is its next version, a message of its own."""
+
+    type: Literal["dispute-resolved"] = "dispute-resolved"
+    case_id: Id
+    receipt_id: Id
+    version: int = Field(ge=1, lt=1 << 31, description="of the receipt as it stands after it")
+    visit_id: Id
+    shopper_id: Id | None
+    origin: Literal["dispute", "held"]
+    outcome: Literal["confirm", "remove", "product", "quantity", "move", "refund", "add", "elsewhere"] = Field(
+        description="what was done; elsewhere: by a correction that was made without the case"
+    )
+    upheld: bool | None = Field(description="whether the shopper was right; None: no shopper said anything")
+    by: str = Field(min_length=1, description="who decided: a staff id, or rule:NAME")
+    difference_minor: int = Field(description="on the receipt; negative is paid back")
+
+
 Event = Annotated[
     VisitOpened
     | PersonWithoutPass
@@ -363,7 +402,9 @@ Event = Annotated[
     | CouponTransferred
     | StaffDecision
     | ReceiptIssued
-    | PaymentUpdated,
+    | PaymentUpdated
+    | DisputeOpened
+    | DisputeResolved,
     Field(discriminator="type"),
 ]
 
@@ -382,6 +423,8 @@ TOPIC_OF = {
     "shelf-event": "walkout.shelf-events",
     "receipt-issued": "walkout.receipts",
     "payment-updated": "walkout.payments",
+    "dispute-opened": "walkout.disputes",
+    "dispute-resolved": "walkout.disputes",
 }
 IDENTITY_CORRECTIONS = (TracksMerged, TracksSwapped, TrackAmbiguous, TracksKept)
 DEAD_LETTER_TOPIC = "walkout.dead-letter"

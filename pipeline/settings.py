@@ -12,6 +12,7 @@ from pipeline.cart.paper import PaperSettings
 from pipeline.cart.rules import BillingRules
 from pipeline.evidence.settings import EvidenceSettings
 from pipeline.payment.settings import PaymentSettings
+from pipeline.review.settings import ReviewSettings
 
 FILE = "settings.yaml"
 
@@ -25,7 +26,8 @@ class StoreSettings(BaseModel):
     (which were trained for longer, on photographs). `log_url`: as `--log`. `billing`: the fields of
     `pipeline.cart.rules.BillingRules`. `payment`: those of `pipeline.payment.settings.PaymentSettings`. `paper`: what
     stands on receipts, the fields of `pipeline.cart.paper.PaperSettings`. `evidence`: clips and stills around events,
-    those of `pipeline.evidence.settings.EvidenceSettings`.
+    those of `pipeline.evidence.settings.EvidenceSettings`. `review`: disputes and what is held, those of
+    `pipeline.review.settings.ReviewSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class StoreSettings(BaseModel):
     payment: PaymentSettings = Field(default_factory=PaymentSettings)
     paper: PaperSettings = Field(default_factory=PaperSettings)
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
 
 
 def load_settings(folder: Path) -> StoreSettings:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select, update
 
 from calibration.catalogue import Catalogue
-from pipeline.cart.corrections import Change, correct
+from pipeline.cart.corrections import Change, correct, move
 from pipeline.cart.desk_tables import corrections, coupons, desk_events
 from pipeline.cart.price_book import PriceBook
 from pipeline.cart.receipts import digest
@@ -109,10 +109,10 @@ class Desk:
 
     def newest(self, receipt_id: str) -> ReceiptIssued:
         """A receipt's newest version; `CorrectionError` when there is none."""
-        body = self._database.run(lambda db: db.execute(_newest(receipt_id)).scalars().first())
-        if body is None:
+        receipt = self._database.run(lambda db: newest_in(db, receipt_id))
+        if receipt is None:
             raise CorrectionError(f"no receipt {receipt_id}")
-        return decode(body)
+        return receipt
 
     def correct(
         self, receipt: ReceiptIssued, changes: Sequence[Change], *, by: str, reason: str, settle_notes: bool = False,
@@ -120,40 +120,64 @@ class Desk:
     ) -> ReceiptIssued:  # fmt: skip
         """Store the next version of `receipt`; arguments as of `corrections.correct`. `CorrectionError`: somebody else
         made it first, or it cannot be."""
+        decided = {"by": by, "reason": reason, "settle_notes": settle_notes, "shopper_id": shopper_id}
+        return self._database.run(lambda db: self.correct_in(db, receipt, changes, **decided))
+
+    def correct_in(
+        self, db: Connection, receipt: ReceiptIssued, changes: Sequence[Change], *, by: str, reason: str,
+        settle_notes: bool = False, shopper_id: str | None = None,
+    ) -> ReceiptIssued:  # fmt: skip
+        """As `correct`, in the transaction of whoever has more to store with it."""
         new = correct(
             receipt, changes, self._book, by=by, reason=reason, at_ns=self._clock(), settle_notes=settle_notes,
             shopper_id=shopper_id,
         )  # fmt: skip
-        self.store([new])
+        self.store_in(db, [new])
         return new
+
+    def move_in(
+        self, db: Connection, giver: ReceiptIssued, taker: ReceiptIssued, line_id: str, quantity: int, *, by: str,
+        reason: str,
+    ) -> tuple[ReceiptIssued, ReceiptIssued]:  # fmt: skip
+        """Store both receipts' next versions of `corrections.move`."""
+        decided = {"by": by, "reason": reason, "at_ns": self._clock()}
+        both = move(giver, taker, line_id, quantity, self._book, **decided)
+        self.store_in(db, both)
+        return both
 
     def store(self, versions: Sequence[ReceiptIssued]) -> None:
         """Store corrected versions, all or none (`move` makes two)."""
+        self._database.run(lambda db: self.store_in(db, versions))
+
+    def store_in(self, db: Connection, versions: Sequence[ReceiptIssued]) -> None:
         from pipeline.cart.settling import receipt_row
 
-        def work(db: Connection) -> None:
-            for new in versions:
-                partition = db.execute(
-                    select(exits.c.partition).where(exits.c.visit_id == new.visit_id).with_for_update()
-                ).scalar_one_or_none()
-                if partition is None:
-                    raise CorrectionError(f"receipt {new.receipt_id}: its visit {new.visit_id} was not settled here")
-                body = db.execute(_newest(new.receipt_id)).scalars().first()
-                before = None if body is None else decode(body)
-                if before is None or new.version != before.version + 1:
-                    raise CorrectionError(
-                        f"receipt {new.receipt_id} is at version {before.version if before else 0}: version "
-                        f"{new.version} cannot follow; look at the newest one and correct that"
-                    )
-                if unused := set(before.coupon_ids) - set(new.coupon_ids):  # what they were for is off the bill
-                    spent = (coupons.c.visit_id == new.visit_id) & (coupons.c.state == "spent")
-                    mine = spent & coupons.c.coupon_id.in_(sorted(unused))
-                    db.execute(update(coupons).where(mine).values(state="free", visit_id=None))
-                db.execute(insert(receipts).values(**receipt_row(new)))
-                row = {"event_id": new.event_id, "partition": partition, "body": encode(new)}
-                db.execute(insert(corrections).values(**row))
+        for new in sorted(versions, key=lambda r: r.visit_id):  # one order: two that want both do not lock each other
+            partition = db.execute(
+                select(exits.c.partition).where(exits.c.visit_id == new.visit_id).with_for_update()
+            ).scalar_one_or_none()
+            if partition is None:
+                raise CorrectionError(f"receipt {new.receipt_id}: its visit {new.visit_id} was not settled here")
+            before = newest_in(db, new.receipt_id)
+            if before is None or new.version != before.version + 1:
+                raise CorrectionError(
+                    f"receipt {new.receipt_id} is at version {before.version if before else 0}: version "
+                    f"{new.version} cannot follow; look at the newest one and correct that"
+                )
+            if unused := set(before.coupon_ids) - set(new.coupon_ids):  # what they were for is off the bill
+                spent = (coupons.c.visit_id == new.visit_id) & (coupons.c.state == "spent")
+                mine = spent & coupons.c.coupon_id.in_(sorted(unused))
+                db.execute(update(coupons).where(mine).values(state="free", visit_id=None))
+            db.execute(insert(receipts).values(**receipt_row(new)))
+            row = {"event_id": new.event_id, "partition": partition, "body": encode(new)}
+            db.execute(insert(corrections).values(**row))
 
-        self._database.run(work)
+
+def newest_in(db: Connection, receipt_id: str) -> ReceiptIssued | None:
+    """A receipt's newest version, as this transaction sees it."""
+    mine = select(receipts.c.body).where(receipts.c.receipt_id == receipt_id)
+    body = db.execute(mine.order_by(receipts.c.version.desc()).limit(1)).scalars().first()
+    return None if body is None else decode(body)
 
 
 # --- for settling -----------------------------------------------------------------------------------------------------
@@ -188,11 +212,6 @@ def unpublished(db: Connection, partitions: Collection[int]) -> list[tuple[int, 
     if rows:
         db.execute(delete(corrections).where(corrections.c.event_id.in_([row.event_id for row in rows])))
     return [(row.partition, decode(row.body)) for row in rows]
-
-
-def _newest(receipt_id: str):
-    mine = select(receipts.c.body).where(receipts.c.receipt_id == receipt_id)
-    return mine.order_by(receipts.c.version.desc()).limit(1)
 
 
 def _read(coupon_id: str):

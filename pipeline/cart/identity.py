@@ -85,6 +85,17 @@ class Identities:
         member = max(mine, key=lambda m: (round(mine[m], 12), -m))
         return Doer(name if has_visit else None, member, min(probability, 1.0), confused)
 
+    def shares(self, persons: Iterable[tuple[str, float]], at_ns: int) -> dict[str | None, float]:
+        """Visit id -> how probably somebody of it did what happened at `at_ns`; None: people without a visit. For
+        those who look at it; what is billed is `doer`'s."""
+        found: dict[str | None, float] = {}
+        for label, given in persons:
+            for person, share in self._row_at(label, at_ns).items():
+                owner = self._owner(person, at_ns)
+                visit_id = owner[0] if owner else None
+                found[visit_id] = found.get(visit_id, 0.0) + given * share
+        return found
+
     # --- building ---
 
     def _apply(self, event: Event) -> None:

@@ -24,6 +24,7 @@ _TOPICS = {
     "walkout.shelf-events": "What hands took from shelves and put on them, with candidates and probabilities.",
     "walkout.receipts": "The bills of closed visits.",
     "walkout.payments": "What became of the payment of each visit.",
+    "walkout.disputes": "Receipts that somebody has to look at, and what was decided.",
     DEAD_LETTER_TOPIC: "Records of any topic that no reader could use, with the reason and the original bytes.",
 }
 _CLOUDEVENTS = {

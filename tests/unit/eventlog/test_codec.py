@@ -13,6 +13,8 @@ from pipeline.messages import (
     Candidate,
     CouponPresented,
     CouponTransferred,
+    DisputeOpened,
+    DisputeResolved,
     EvidenceRef,
     PaymentUpdated,
     PersonWithoutPass,
@@ -59,6 +61,14 @@ EVENTS = [
     PaymentUpdated(
         **BASE, visit_id="v", receipt_id="r", version=1, shopper_id="anna", currency="EUR", status="paid", due_minor=6,
         paid_minor=6, open_minor=0,
+    ),
+    DisputeOpened(
+        **BASE, case_id="c", receipt_id="r", version=1, visit_id="v", shopper_id="anna", origin="dispute",
+        kind="not-taken", line_id="1", promised_by_ns=2,
+    ),
+    DisputeResolved(
+        **BASE, case_id="c", receipt_id="r", version=2, visit_id="v", shopper_id=None, origin="held", outcome="remove",
+        upheld=None, by="s7", difference_minor=-6,
     ),
     ReceiptIssued(
         **BASE, receipt_id="r", version=1, visit_id="v", shopper_id="anna", currency="EUR", lines=(LINE,),
