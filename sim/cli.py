@@ -234,10 +234,16 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording and the run.")] = Path("runs/demo"),
     scenario: Annotated[str, typer.Option(help="Which visit to play.")] = "ac-14",
     seed: Seed = 0,
+    serve: Annotated[
+        bool | None, typer.Option("--serve/--no-serve", help="Serve the pages at the end; by default on a terminal.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Where the pages are; another where it is taken.")] = 8000,
 ) -> None:
-    """Record a visit in the simulated shop, run the pipeline on the videos, and compare the receipts with the truth."""
+    """Record a visit in the simulated shop, run the pipeline on the videos, compare the receipts with the truth, and
+    serve the pages for its shopper and the shop's staff."""
     _needs("panda3d", "sim")
     import shutil
+    import sys
 
     from pipeline import runtime
     from sim.record import record as record_scenario
@@ -265,6 +271,15 @@ def demo(
         ("the cameras' videos", recording / "video"),
     ):
         console.print(f"  {what:20} {path}", highlight=False, soft_wrap=True)
+    if serve is None:
+        serve = sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("fastapi") is not None
+    if not serve:
+        console.print(f"  {'the pages':20} walkout web serve {run} --demo", highlight=False, soft_wrap=True)
+        return
+    from pipeline.web.serving import free_port, serve_site
+
+    console.rule("5. The pages; Ctrl-C ends")
+    serve_site(run, port=free_port("127.0.0.1", port), demo=True)
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:

@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
+from fastapi import FastAPI
 
 from pipeline import runtime
-from pipeline.accounts import AccountSettings
 from pipeline.accounts.demo import demo_accounts
-from pipeline.web.serving import shoppers_of
-from pipeline.web.site import Site, open_site
-from pipeline.web.site_app import site_app
+from pipeline.web.people import shoppers_of
+from pipeline.web.screenshots import serving
+from pipeline.web.security import SESSION
+from pipeline.web.site import Site
 from tests.scripted_shop import stages, write_recording
 
 FAST = {"sign_in_per_client": "10000/minute", "sign_in_per_account": "10000/minute"}
@@ -33,8 +30,8 @@ def make_run(folder: Path, *visitors) -> Path:
 class Served:
     """`url` of the pages of `site`; `tokens`: role or shopper id -> a session's token."""
 
-    def __init__(self, site: Site, url: str) -> None:
-        self.site, self.url = site, url
+    def __init__(self, site: Site, url: str, app: FastAPI) -> None:
+        self.site, self.url, self.app = site, url, app
         self.shoppers = shoppers_of(site)
         self.passwords = {one.name: one.password for one in demo_accounts(site.accounts, self.shoppers)}
 
@@ -47,25 +44,10 @@ class Served:
 
     def cookie(self, who: str) -> dict:
         """For Playwright's `context.add_cookies`."""
-        return {"name": "walkout-session", "value": self.token(who), "url": self.url}
+        return {"name": SESSION, "value": self.token(who), "url": self.url}
 
 
 @contextmanager
 def served(folder: Path, **settings) -> Iterator[Served]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    accounts = AccountSettings(**{"public_url": url, "sender": "development", **FAST, **settings})
-    with open_site(folder, accounts=accounts) as site:
-        server = uvicorn.Server(uvicorn.Config(site_app(site), port=port, log_level="warning"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        try:
-            yield Served(site, url)
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
+    with serving(folder, **{**FAST, **settings}) as (site, url, app):
+        yield Served(site, url, app)

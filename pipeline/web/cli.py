@@ -31,12 +31,31 @@ def serve(
     public_url: Annotated[
         str | None, typer.Option("--public-url", help="The address that people use, e.g. https://shop.example.")
     ] = None,
+    proxies: Annotated[
+        str, typer.Option("--proxies", help="Addresses of reverse proxies whose X-Forwarded-For is believed.")
+    ] = "127.0.0.1",
     demo: Annotated[bool, typer.Option("--demo", help="Show codes in the page, and print demo sign-ins.")] = False,
 ) -> None:
     """Serve the pages and the API until interrupted."""
     from pipeline.web.serving import serve_site
 
-    serve_site(folder, host, port, log_url=log, state_url=state, recording=recording, public_url=public_url, demo=demo)
+    serve_site(
+        folder, host, port, log_url=log, state_url=state, recording=recording, public_url=public_url, demo=demo,
+        proxies=proxies,
+    )  # fmt: skip
+
+
+@app.command()
+def screenshots(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")],
+    recording: Recording = None,
+    locale: Annotated[str, typer.Option("--locale", help="Language of the browser, e.g. fr-FR.")] = "en-GB",
+) -> None:
+    """Pictures of every page, for each role, on phone and desktop, light and dark (needs Chromium)."""
+    from pipeline.web.screenshots import take_screenshots
+
+    take_screenshots(folder, out, recording, locale)
 
 
 @staff_app.command("add")

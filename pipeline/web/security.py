@@ -25,6 +25,8 @@ CONTENT_POLICY = (
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+SESSION = "walkout-session"
+"""The session's cookie without https."""
 _SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _MONTHS_S = 30 * 86_400

@@ -3,49 +3,85 @@
 
 from __future__ import annotations
 
-import logging
+import socket
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from sqlalchemy import select
+from rich.table import Table
 
 from pipeline.accounts import AccountSettings, load_account_settings
 from pipeline.accounts.demo import DemoSignIn, demo_accounts
-from pipeline.cart.tables import receipts
+from pipeline.errors import AccountError, WalkoutError
+from pipeline.web.people import shoppers_of
 from pipeline.web.site import Site, open_site, shop_folder
 from pipeline.web.site_app import site_app
 
-logger = logging.getLogger(__name__)
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve_site(
     folder: Path, host: str = "127.0.0.1", port: int = 8000, *, log_url: str | None = None,
     state_url: str | None = None, recording: Path | None = None, public_url: str | None = None, demo: bool = False,
+    proxies: str = "127.0.0.1",
 ) -> None:  # fmt: skip
-    """Until SIGTERM or SIGINT. TLS stands in front of it (docs/screens.md)."""
+    """Until SIGTERM or SIGINT. TLS stands in front of it (docs/screens.md); `proxies`: whose X-Forwarded-For is
+    believed. `WalkoutError`: the folder is unusable, the address is taken, or codes would be shown to a network."""
     import uvicorn
 
-    here = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-    settings = _settings(folder, recording, public_url or None, here, demo)
+    settings = _settings(folder, recording, public_url, f"http://{_named(host)}:{port}", demo)
+    if settings.sender == "development" and not demo and host not in _LOOPBACK:
+        raise AccountError(
+            f"accounts.yaml: sender is development, which shows everybody's codes, and --host is {host}: expected "
+            "127.0.0.1, or sender: smtp"
+        )
+    if not _is_free(host, port):
+        raise WalkoutError(f"{host}:{port} is taken: choose another --port, or end what listens there")
     with open_site(folder, log_url, state_url, recording=recording, accounts=settings) as site:
-        if demo:
-            print_sign_ins(site, demo_accounts(site.accounts, shoppers_of(site)))
-        uvicorn.run(site_app(site), host=host, port=port, log_level="warning", proxy_headers=True)
+        _say(site, demo_accounts(site.accounts, shoppers_of(site)) if demo else [])
+        uvicorn.run(
+            site_app(site), host=host, port=port, log_level="warning", server_header=False, forwarded_allow_ips=proxies,
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
 
 
-def shoppers_of(site: Site) -> list[str]:
-    """Everybody who has a receipt."""
-    query = select(receipts.c.shopper_id).where(receipts.c.shopper_id.is_not(None)).distinct()
-    return sorted(site.database.run(lambda db: db.execute(query).scalars().all()))
+def free_port(host: str, port: int) -> int:
+    """`port`, or the next one that nobody listens on."""
+    return next((p for p in range(port, port + 50) if _is_free(host, p)), port)
 
 
-def print_sign_ins(site: Site, sign_ins: list[DemoSignIn]) -> None:
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _named(host: str) -> str:
+    """As in an address that a browser on this machine can open."""
+    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"[{here}]" if ":" in here else here
+
+
+def _say(site: Site, sign_ins: list[DemoSignIn]) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{site.store_name}[/bold] is at [bold]{site.accounts.public_url}[/bold]", soft_wrap=True)
+    address = site.accounts.public_url
+    console.print(f"The pages of [bold]{site.store_name}[/bold]: [bold]{address}[/bold]", soft_wrap=True)
+    if not sign_ins:
+        return
+    table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
+    for column in ("who", "address", "sign in as", "with"):
+        table.add_column(column, no_wrap=True)
     for one in sign_ins:
-        how = "a code, which the page shows" if one.password is None else f"password {one.password}"
-        console.print(f"  {one.role:9} {one.name}  {how}", soft_wrap=True, markup=False)
+        staff = one.password is not None
+        where = f"{address}/sign-in{'?staff=1' if staff else ''}"
+        table.add_row(one.role, where, one.name, f"password {one.password}" if staff else "the code that is shown")
+    console.print(table)
+    console.print("Demo sign-ins: staff have new passwords each time it is served, codes are shown to whoever asks.")
 
 
 def _settings(folder: Path, recording: Path | None, public_url: str | None, here: str, demo: bool) -> AccountSettings:

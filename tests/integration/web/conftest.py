@@ -7,30 +7,21 @@ name or as a shopper (`person("anna")`), at phone size with `phone=True`.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from pipeline.web.browsing import context_options, missing, open_browser
 from tests.web_site import Served, make_run
 from tests.web_site import served as serve
-
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if (chromium := shutil.which("chromium")) is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    if problem := missing():
+        pytest.skip(problem)
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +41,7 @@ def person(browser, served) -> Iterator[Callable]:
     contexts = []
 
     def make(who: str | None, *, phone: bool = False, **options):
-        size = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if phone else {"viewport": DESKTOP}
-        context = browser.new_context(base_url=served.url, **{"locale": "en-GB", **size, **options})
+        context = browser.new_context(**context_options(served.url, phone=phone, **options))
         context.set_default_timeout(10_000)
         contexts.append(context)
         if who is not None:
