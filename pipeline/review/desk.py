@@ -9,7 +9,9 @@ trail. A crash leaves all of it or nothing; the same key again is answered from 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, select
@@ -24,10 +26,15 @@ from pipeline.observe.logs import get_logger
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
 from pipeline.review.model import DISPUTE_KINDS, LONGEST_TEXT, RESOLVED, SECOND_LOOK, Case, Outcome, Request
+from pipeline.review.path import tracks_file
 from pipeline.review.plan import SAID, plan_of
 from pipeline.review.rules import Facts, verdict
 from pipeline.review.settings import ReviewSettings
+from pipeline.review.view import CaseView, view_of
 from pipeline.state import Database
+
+if TYPE_CHECKING:
+    from pipeline.evidence import EvidenceStore
 
 log = get_logger(__name__)
 S = 1_000_000_000
@@ -44,15 +51,19 @@ class ReviewDesk:
         clock: ns since the Unix epoch.
         told_ns: of a recorded run: when it was made. Its receipts can be disputed from then on, not from the time that
             was recorded.
+        evidence: where clips are; None: there are none.
+        folders: where `tracks.csv` may be, for the path on the floor.
     """
 
     def __init__(
         self, database: Database, desk: Desk, prices: PriceBook, settings: ReviewSettings | None = None, *,
-        clock: Callable[[], int] = time.time_ns, told_ns: int = 0,
+        clock: Callable[[], int] = time.time_ns, told_ns: int = 0, evidence: EvidenceStore | None = None,
+        folders: Sequence[Path] = (),
     ) -> None:  # fmt: skip
         self._database, self._desk, self._prices = database, desk, prices
         self.settings = settings or ReviewSettings()
         self._clock, self._told_ns = clock, told_ns
+        self._evidence, self._folders = evidence, tuple(folders)
 
     # --- the shopper ---
 
@@ -118,8 +129,12 @@ class ReviewDesk:
         return self._list(query.order_by(t.cases.c.decided_ns.desc(), t.cases.c.case_id).limit(limit))
 
     def read(self, case_id: str) -> Case:
-        """One case without what is around it (that is `view`). `UnknownCaseError`: there is none."""
+        """One case without what is around it. `UnknownCaseError`: there is none."""
         return self._database.run(lambda db: cases.read(db, case_id))
+
+    def case(self, case_id: str) -> CaseView:
+        """One case with all that there is to look at. `UnknownCaseError`: there is none."""
+        return view_of(self._database, case_id, self._prices, self._evidence, tracks_file(*self._folders))
 
     def cases_of(self, receipt_id: str) -> list[Case]:
         """All cases of a receipt, oldest first."""
