@@ -19,6 +19,7 @@ from pipeline.cart.money import plain_text
 from pipeline.cart.receipt_cli import app as receipt_app
 from pipeline.errors import LayoutError, WalkoutError
 from pipeline.gate.cli import app as gate_app
+from pipeline.operations.cli import catalogue_app, planogram_app
 from pipeline.passes.cli import app as pass_app
 from pipeline.payment.cli import app as pay_app
 from pipeline.state.cli import app as state_app
@@ -46,6 +47,8 @@ app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(desk_app, name="desk")
+app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(planogram_app, name="planogram")
 app.add_typer(web_app, name="web")
 app.command()(demo)
 app.command()(track)

@@ -29,6 +29,7 @@
     │   └── StaleCaseError       ... because the receipt or the case has moved on since it was looked at
     ├── EvidenceError            a clip or picture that is missing, corrupt, expired or erased, or cannot be kept
     ├── ScenarioError            a scenario file is wrong
+    ├── StoreFileError           a store's file cannot be changed in the way asked for
     └── OutputError              what the command makes cannot be written (disk full, no permission)
 """
 
@@ -133,6 +134,10 @@ class EvidenceError(WalkoutError):
 
 
 class ScenarioError(WalkoutError):
+    pass
+
+
+class StoreFileError(WalkoutError):
     pass
 
 
