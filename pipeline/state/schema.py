@@ -16,6 +16,7 @@ ROOMS = (
     "pipeline.accounts.tables",
     "pipeline.evidence.tables",
     "pipeline.review.tables",
+    "pipeline.operations.tables",
 )
 """Modules that define tables on `METADATA`. A new room adds itself here, and a file to `migrations/versions`."""
 

@@ -3,18 +3,18 @@
 
 import asyncio
 import itertools
-import threading
 import time
 
 import pytest
 
 from pipeline import runtime
-from pipeline.errors import EventLogError, RecordingError
+from pipeline.errors import RecordingError
 from pipeline.eventlog import open_log
 from pipeline.operations.floor_feed import FeedWriter
-from pipeline.operations.live_floor import LiveFloor
+from pipeline.operations.live_floor import TOPICS, LiveFloor
 from pipeline.operations.player import FULL_SPEED, play
 from pipeline.operations.recorded_floor import RecordedFloor
+from pipeline.web.tail import LogTail
 from tests.scripted_shop import ANNA, BEN, START_NS, S, stages, write_recording
 from tests.unit.operations.events import bound, opened, without_pass
 
@@ -123,8 +123,11 @@ def live(tmp_path):
     """A shop that is written to, and its floor as a page sees it."""
     url = f"sqlite:///{tmp_path / 'log.sqlite'}"
     log = open_log(url)
-    floor = LiveFloor(tmp_path, lambda: open_log(url), "shop", clock=lambda: START_NS + 100 * S)
+    floor = LiveFloor(tmp_path, "shop", clock=lambda: START_NS + 100 * S)
+    tail = LogTail(lambda: open_log(url), TOPICS, [floor.listen])
+    tail.start()
     yield FeedWriter(tmp_path), log, floor
+    tail.stop()
     floor.close()
     log.close()
 
@@ -164,18 +167,3 @@ def test_a_live_floor_is_played_from_now_on_for_ever(live):
 
     found = asyncio.run(asyncio.wait_for(watch(), 20))
     assert found[0] == START_NS and found == sorted(found)
-
-
-def test_a_log_that_is_away_is_tried_again_and_said(tmp_path):
-    tried = threading.Event()
-
-    def away():
-        tried.set()
-        raise EventLogError("no broker")
-
-    floor = LiveFloor(tmp_path, away, "shop")
-    floor.span()
-    assert tried.wait(10)
-    until(lambda: floor.trouble == "no broker")
-    assert floor.frame_at(0).people == ()
-    floor.close()
