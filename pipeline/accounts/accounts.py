@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.accounts.codes import SignInCodes
+from pipeline.accounts.identities import user_of_claims
+from pipeline.accounts.openid import OpenId
 from pipeline.accounts.passwords import is_old, is_right
 from pipeline.accounts.senders import DevelopmentSender, open_sender
 from pipeline.accounts.sessions import Sessions
@@ -27,12 +29,26 @@ class Accounts:
         self.settings = settings or AccountSettings()
         self.public_url = (self.settings.public_url or CALLED_HERE).rstrip("/")
         self.sender = open_sender(self.settings)
+        self._database, self._clock = database, clock
+        self._openid = {provider.name: OpenId(provider) for provider in self.settings.openid}
         self.users = Users(database, clock)
         self.sessions = Sessions(database, clock, self.settings.session_hours, self.settings.session_days)
         self.codes = SignInCodes(
             database, clock, self.sender, lambda token: f"{self.public_url}/sign-in/link/{token}",
             self.settings.code_minutes, self.settings.code_tries,
         )  # fmt: skip
+
+    def openid(self, name: str) -> OpenId | None:
+        """The provider of that name, if the settings have it."""
+        return self._openid.get(name)
+
+    def with_openid(self, provider: OpenId, token: str, query: Mapping[str, str]) -> User:
+        """Who came back from a provider, see `OpenId.back`."""
+        claims = provider.back(token, self.back_url(provider), query)
+        return self._open(user_of_claims(self._database, provider.settings, claims, self.settings.sign_up, self._clock))
+
+    def back_url(self, provider: OpenId) -> str:
+        return f"{self.public_url}/sign-in/openid/{provider.settings.name}/back"
 
     @property
     def shows_codes(self) -> bool:
@@ -59,6 +75,9 @@ class Accounts:
             if not self.settings.sign_up:
                 raise SignInRefused("nobody with this address may sign in here")
             user = self.users.shopper(address)
+        return self._open(user)
+
+    def _open(self, user: User) -> User:
         if user.disabled:
             raise SignInRefused("this account is closed")
         return user

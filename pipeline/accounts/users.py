@@ -40,16 +40,16 @@ class Users:
         self._database, self._clock = database, clock
 
     def by_id(self, user_id: str) -> User | None:
-        return self._database.run(lambda db: _one(db, users.c.user_id == user_id))
+        return self._database.run(lambda db: user_where(db, users.c.user_id == user_id))
 
     def by_address(self, address: str) -> User | None:
-        return self._database.run(lambda db: _one(db, users.c.address == clean_address(address)))
+        return self._database.run(lambda db: user_where(db, users.c.address == clean_address(address)))
 
     def by_shopper(self, shopper_id: str) -> User | None:
-        return self._database.run(lambda db: _one(db, users.c.shopper_id == shopper_id))
+        return self._database.run(lambda db: user_where(db, users.c.shopper_id == shopper_id))
 
     def by_staff_name(self, staff_name: str) -> User | None:
-        return self._database.run(lambda db: _one(db, users.c.staff_name == staff_name.strip().lower()))
+        return self._database.run(lambda db: user_where(db, users.c.staff_name == staff_name.strip().lower()))
 
     def staff(self) -> list[User]:
         """Everybody who has a role other than shopper, by name."""
@@ -66,10 +66,10 @@ class Users:
         address = clean_address(address)
 
         def work(db: Connection) -> User:
-            found = _one(db, users.c.address == address)
+            found = user_where(db, users.c.address == address)
             if found is None:
                 row = {"address": address, "shopper_id": shopper_id or f"shopper-{secrets.token_hex(8)}"}
-                found = _insert(db, {"name": name or address.partition("@")[0], **row}, {"shopper"}, self._clock())
+                found = insert_user(db, {"name": name or address.partition("@")[0], **row}, {"shopper"}, self._clock())
             return found
 
         return self._run(work, f"address {address} or shopper {shopper_id} belongs to somebody else")
@@ -81,7 +81,7 @@ class Users:
             raise AccountError(f"staff name {staff_name[:60]!r}: expected 2 to 60 letters, digits or any of . _ @ + -")
         wanted = _check_roles(role_names)
         row = {"staff_name": staff_name, "password": hash_password(password), "name": name or staff_name}
-        return self._run(lambda db: _insert(db, row, wanted, self._clock()), f"staff name {staff_name!r} is taken")
+        return self._run(lambda db: insert_user(db, row, wanted, self._clock()), f"staff name {staff_name!r} is taken")
 
     def set_roles(self, user_id: str, role_names: Collection[str]) -> None:
         wanted = _check_roles(role_names)
@@ -146,17 +146,17 @@ def clean_address(address: str) -> str:
 
 
 def user_of(db: Connection, user_id: str) -> User | None:
-    return _one(db, users.c.user_id == user_id)
+    return user_where(db, users.c.user_id == user_id)
 
 
-def _insert(db: Connection, row: dict, wanted: set[str], at_ns: int) -> User:
+def insert_user(db: Connection, row: dict, wanted: set[str], at_ns: int) -> User:
     user_id = f"u-{secrets.token_hex(8)}"
     db.execute(insert(users).values(user_id=user_id, made_ns=at_ns, **row))
     db.execute(insert(roles), [{"user_id": user_id, "role": role} for role in sorted(wanted)])
     return user_of(db, user_id)
 
 
-def _one(db: Connection, which) -> User | None:
+def user_where(db: Connection, which) -> User | None:
     row = db.execute(select(users).where(which)).one_or_none()
     return None if row is None else _user(db, row)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from pipeline.accounts import AccountSettings, load_account_settings
 from pipeline.accounts.demo import DemoSignIn, demo_accounts
@@ -73,15 +72,14 @@ def _say(site: Site, sign_ins: list[DemoSignIn]) -> None:
     console.print(f"The pages of [bold]{site.store_name}[/bold]: [bold]{address}[/bold]", soft_wrap=True)
     if not sign_ins:
         return
-    table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
-    for column in ("who", "address", "sign in as", "with"):
-        table.add_column(column, no_wrap=True)
+    widest = max(len(one.name) for one in sign_ins)
     for one in sign_ins:
         staff = one.password is not None
         where = f"{address}/sign-in{'?staff=1' if staff else ''}"
-        table.add_row(one.role, where, one.name, f"password {one.password}" if staff else "the code that is shown")
-    console.print(table)
-    console.print("Demo sign-ins: staff have new passwords each time it is served, codes are shown to whoever asks.")
+        how = f"password {one.password}" if staff else "the code that the page shows"
+        line = f"  {one.role:9} {one.name:{widest}}  {how:29} {where}"
+        console.print(line, soft_wrap=True, markup=False)
+    console.print("Demonstration: staff get new passwords each time, and codes are shown to whoever asks.", style="dim")
 
 
 def _settings(folder: Path, recording: Path | None, public_url: str | None, here: str, demo: bool) -> AccountSettings:

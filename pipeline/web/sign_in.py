@@ -3,17 +3,20 @@
 
 # No `from __future__ import annotations`: FastAPI looks annotations up among the module's names.
 
+import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.accounts import User
+from pipeline.accounts.openid import OpenId
+from pipeline.accounts.secrets import new_token
 from pipeline.errors import AccountError, SignInRefused
 from pipeline.web.home import local_path
 from pipeline.web.render import N_, locale, page, text
-from pipeline.web.security import Viewer, drop_cookie, session_token, set_cookie, viewer
+from pipeline.web.security import Viewer, cookie_name, drop_cookie, session_token, set_cookie, viewer
 from pipeline.web.site import Site
 
 _WRONG_CODE = N_("This code is wrong or too old. Type the newest one, or ask for another.")
@@ -21,7 +24,13 @@ _WRONG_LINK = N_("This link was used already or is too old. Ask for another code
 _WRONG_PASSWORD = N_("Name and password do not fit together.")
 _NOT_AN_ADDRESS = N_("This is not a mail address, or no mail can be sent to it now.")
 
+_NO_PROVIDER = N_("The other service does not answer. Try again, or sign in with a code.")
+_NOT_BELIEVED = N_("The other service did not confirm who you are. Try again.")
+
 Next = Annotated[str, Form(max_length=2000)]
+
+
+logger = logging.getLogger(__name__)
 
 
 class CodeWanted(BaseModel):
@@ -106,7 +115,7 @@ def sign_in_router(site: Site) -> APIRouter:
         next: Next = "/",
     ) -> Response:  # fmt: skip
         limit(request)
-        token = request.cookies.get(_request_cookie(request), "")
+        token = request.cookies.get(cookie_name(request, "request"), "")
         try:
             user = accounts.with_code(token, code)
         except SignInRefused:
@@ -138,6 +147,43 @@ def sign_in_router(site: Site) -> APIRouter:
         except SignInRefused:
             return form(request, next, 400, _WRONG_PASSWORD, staff=True)
         return let_in(request, user, "password", next)
+
+    @router.get("/sign-in/openid/{name}", include_in_schema=False)
+    def leave(request: Request, name: str, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
+        limit(request)
+        provider, token = found(name), new_token()
+        try:
+            response = RedirectResponse(provider.leave(token, accounts.back_url(provider)), 303)
+        except AccountError as error:
+            logger.error("%s", error)
+            return form(request, next, 503, _NO_PROVIDER)
+        set_cookie(request, response, "openid", f"{token}{local_path(next)}", 600)
+        return response
+
+    @router.get("/sign-in/openid/{name}/back", include_in_schema=False)
+    def back(request: Request, name: str) -> Response:
+        limit(request)
+        provider, kept = found(name), request.cookies.get(cookie_name(request, "openid"), "")
+        token, slash, next = kept.partition("/")
+        try:
+            if not token:
+                raise SignInRefused("no sign-in was begun in this browser")
+            user = accounts.with_openid(provider, token, dict(request.query_params))
+        except SignInRefused as error:
+            logger.warning("openid %s: %s", name, error)
+            return form(request, "/", 400, _NOT_BELIEVED)
+        except AccountError as error:
+            logger.error("%s", error)
+            return form(request, "/", 503, _NO_PROVIDER)
+        response = let_in(request, user, "openid", slash + next)
+        drop_cookie(request, response, "openid")
+        return response
+
+    def found(name: str) -> OpenId:
+        provider = accounts.openid(name)
+        if provider is None:
+            raise HTTPException(404, "there is no such way to sign in")
+        return provider
 
     # --- for programs ---
 
@@ -173,9 +219,3 @@ def sign_in_router(site: Site) -> APIRouter:
         accounts.sessions.end(session_token(request) or "")
 
     return router
-
-
-def _request_cookie(request: Request) -> str:
-    from pipeline.web.security import cookie_name
-
-    return cookie_name(request, "request")
