@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Where a run writes its events and gets its receipts from: the event log, and an aggregator that reads it. Beside it
-the payment desk, which reads the receipts."""
+the payment desk and the review, which read the receipts."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.cart.aggregator import TOPICS, Aggregator
@@ -15,6 +15,7 @@ from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
 from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments
+from pipeline.review.embedded import EmbeddedReview
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
 from pipeline.shop import Shop
@@ -35,6 +36,7 @@ class Journal:
     folder: RunFolder
     live: bool
     payments: EmbeddedPayments | None = None
+    review: EmbeddedReview | None = None
     paper: PaperSettings = field(default_factory=PaperSettings)
     closings: list[VisitClosed] = field(default_factory=list)
     _known: list[ReceiptIssued] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Journal:
                 read += new
             if self.payments:
                 self.payments.step()
+            if self.review:
+                self.review.step()
             if read and self.closings:
                 self.write()
 
@@ -69,6 +73,8 @@ class Journal:
             raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
         if self.payments:
             self.payments.finish(_CATCH_UP_S)
+        if self.review:
+            self.review.finish(_CATCH_UP_S)
         self._written = -1
         self.write()
 
@@ -114,22 +120,23 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
             stores=[shop.layout.store_id],
             start=None if live else log.ends(TOPICS),
         )
-        payments = None
-        try:
+        with ExitStack() as stack:
+            stack.callback(aggregator.close)
+            payments = None
             if settings.payment.provider != "none":
                 payments = EmbeddedPayments(
                     log, f"sqlite:///{folder.path / STATE_FILE}", folder.path, shop.layout.store_id, settings.payment,
                     live=live, tail=tail,
                 )  # fmt: skip
-            journal = Journal(log, aggregator, folder, live, payments, settings.paper)
+                stack.callback(payments.close)
+            review = EmbeddedReview(
+                log, f"sqlite:///{folder.path / STATE_FILE}", shop.prices, shop.layout.store_id, settings.review,
+                live=live, tail=tail,
+            )  # fmt: skip
+            stack.callback(review.close)
+            journal = Journal(log, aggregator, folder, live, payments, review, settings.paper)
             if live:
                 journal.write()  # receipts of earlier days are there from the start
             yield journal
-        finally:
-            try:
-                if payments:
-                    payments.close()
-            finally:
-                aggregator.close()
     finally:
         log.close()

@@ -132,7 +132,7 @@ class ReviewDesk:
         """One case without what is around it. `UnknownCaseError`: there is none."""
         return self._database.run(lambda db: cases.read(db, case_id))
 
-    def case(self, case_id: str) -> CaseView:
+    def view(self, case_id: str) -> CaseView:
         """One case with all that there is to look at. `UnknownCaseError`: there is none."""
         return view_of(self._database, case_id, self._prices, self._evidence, tracks_file(*self._folders))
 

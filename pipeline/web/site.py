@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 
@@ -25,6 +24,10 @@ from pipeline.evidence import EvidenceStore, open_evidence
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.journal import LOG_FILE, STATE_FILE
 from pipeline.payment.embedded import EmbeddedPayments
+from pipeline.review.desk import ReviewDesk
+from pipeline.review.embedded import review_desk
+from pipeline.review.intake import GROUP as REVIEW_GROUP
+from pipeline.review.intake import ReviewIntake
 from pipeline.run_files import SUMMARY
 from pipeline.shop import Shop
 from pipeline.state import Database
@@ -41,7 +44,7 @@ _CART_GROUP = "walkout-cart"
 class Site:
     """`folder`: a store's, or a run's. `run`: the run's folder, with tracks.csv, detections.npz and run.json; None for
     a live store. `database`: carts, receipts, payments, gate, accounts, evidence and review. `clock`: ns since the
-    Unix epoch. `evidence`, `review`: None until those rooms are opened here."""
+    Unix epoch."""
 
     shop: Shop
     folder: Path
@@ -53,7 +56,7 @@ class Site:
     log_url: str
     accounts: Accounts
     clock: Callable[[], int] = time.time_ns
-    review: Any = None
+    review: ReviewDesk | None = None
 
     @property
     def store_id(self) -> str:
@@ -100,10 +103,14 @@ def open_site(
         stack.callback(log.close)
         settings = accounts or load_account_settings(shop.folder)
         evidence = shop.settings.evidence
+        desk, store = Desk(database, shop.prices, clock), open_evidence(
+            evidence.url or folder / EVIDENCE, database, evidence, clock
+        )  # fmt: skip
+        review = review_desk(
+            database, desk, shop.prices, shop.settings.review, run=run, evidence=store, folders=[folder], clock=clock
+        )  # fmt: skip
         site = Site(
-            shop, folder, run, database, Desk(database, shop.prices, clock),
-            open_evidence(evidence.url or folder / EVIDENCE, database, evidence, clock), log, log_url,
-            Accounts(database, settings, clock), clock,
+            shop, folder, run, database, desk, store, log, log_url, Accounts(database, settings, clock), clock, review
         )  # fmt: skip
         if embedded:
             stack.enter_context(_keeping_books(site))
@@ -138,7 +145,8 @@ def _recording_of(run: Path) -> Path:
 
 @contextmanager
 def _keeping_books(site: Site) -> Iterator[None]:
-    """Aggregator and payment desk of a run in one background thread, as the groups that they were while it ran."""
+    """Aggregator, payment desk and review of a run in one background thread, as the groups that they were while it
+    ran."""
     tail = _tail(site.database, site.store_id)
     stop = threading.Event()
     aggregator = Aggregator(
@@ -151,7 +159,10 @@ def _keeping_books(site: Site) -> Iterator[None]:
             site.log, f"sqlite:///{site.folder / STATE_FILE}", site.folder, site.store_id, site.shop.settings.payment,
             live=False, tail=tail,
         )  # fmt: skip
-    thread = threading.Thread(target=_step, args=(aggregator, payments, stop), name="books", daemon=True)
+    intake = ReviewIntake(
+        site.log, site.database, site.review, group=f"{REVIEW_GROUP}-{site.store_id}{tail}", stores=[site.store_id]
+    )  # fmt: skip
+    thread = threading.Thread(target=_step, args=(aggregator, payments, intake, stop), name="books", daemon=True)
     thread.start()
     try:
         yield
@@ -159,17 +170,22 @@ def _keeping_books(site: Site) -> Iterator[None]:
         stop.set()
         thread.join(timeout=30)
         aggregator.close()
+        intake.close()
         if payments:
             payments.close()
 
 
-def _step(aggregator: Aggregator, payments: EmbeddedPayments | None, stop: threading.Event) -> None:
+def _step(
+    aggregator: Aggregator, payments: EmbeddedPayments | None, intake: ReviewIntake, stop: threading.Event
+) -> None:
     while not stop.wait(_STEP_EVERY_S):
         try:
             while aggregator.step(timeout_s=0):
                 pass
             if payments:
                 payments.step()
+            while intake.step(timeout_s=0):
+                pass
         except WalkoutError as error:
             logger.error("the books of the run wait, next try in %g s: %s", _STEP_EVERY_S, error)
 

@@ -40,7 +40,7 @@ def desk(shop, tmp_path):
 
 def test_all_that_there_is_to_look_at(shop, desk):
     (case,) = shop.held("v3")
-    view = desk.case(case.case_id)
+    view = desk.view(case.case_id)
     (line,) = view.lines
     assert line.asked and not line.gone and line.line.reason in line.why
     assert [(p.gtin, p.name, p.probability) for p in line.products] == [(BREAD, "Bread", 0.62), (COLA, "Cola", 0.3)]
@@ -69,7 +69,7 @@ def test_history_tells_what_happened(shop, desk):
     (case,) = shop.held("v3")
     desk.claim(case.case_id, "rita")
     desk.resolve(case.case_id, "product", "rita", "k1", gtin=COLA, reason="blue can")
-    view = desk.case(case.case_id)
+    view = desk.view(case.case_id)
     assert [h.what for h in view.history] == [
         "opened: held for review", "took the case", "version 2: Cola instead of Bread", "decided: product, 1.49 EUR",
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_history_tells_what_happened(shop, desk):
 def test_a_line_that_is_gone_is_still_shown(shop):
     case_id, other = shop.dispute(), shop.dispute(BREAD)
     shop.desk.resolve(case_id, "remove", "rita", "k1")
-    view = shop.desk.case(case_id)
+    view = shop.desk.view(case_id)
     gone = [line for line in view.lines if line.gone]
     assert [line.line.gtin for line in gone] == [COLA] and gone[0].asked
     assert gone[0].why.startswith("Not on the receipt any more. It was billed")
@@ -89,11 +89,11 @@ def test_a_line_that_is_gone_is_still_shown(shop):
 
 
 def test_a_whole_receipt_and_an_unknown_case(shop):
-    view = shop.desk.case(shop.desk.open_dispute("anna", shop.receipt().receipt_id, None, "missing-item", "", WATER, 2))
+    view = shop.desk.view(shop.desk.open_dispute("anna", shop.receipt().receipt_id, None, "missing-item", "", WATER, 2))
     assert view.why == "the whole receipt: the shopper says something is missing" and view.case.amount_minor == 110
     assert len(view.lines) == 3 and not any(line.asked for line in view.lines)
     with pytest.raises(UnknownCaseError):
-        shop.desk.case("nothing")
+        shop.desk.view("nothing")
 
 
 @pytest.mark.parametrize(("t0", "t1"), [(0, 10), (300, 302), (0, 1000), (999, 2000), (-50, -1), (5000, 6000)])

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Review in the one process of a shop: its member of the log beside the aggregator, on the same log and state; and the
+desk of a store or a recorded run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cart.desk import Desk
+from pipeline.cart.price_book import PriceBook
+from pipeline.errors import EventLogError
+from pipeline.eventlog import EventLog
+from pipeline.review.desk import ReviewDesk
+from pipeline.review.intake import GROUP, TOPICS, ReviewIntake
+from pipeline.review.settings import ReviewSettings
+from pipeline.run_files import SUMMARY
+from pipeline.state import Database
+
+if TYPE_CHECKING:
+    from pipeline.evidence import EvidenceStore
+
+
+def review_desk(
+    database: Database, desk: Desk, prices: PriceBook, settings: ReviewSettings, *, run: Path | None = None,
+    evidence: EvidenceStore | None = None, folders: Sequence[Path] = (), clock: Callable[[], int] = time.time_ns,
+) -> ReviewDesk:  # fmt: skip
+    """The desk over one state. `run`: the folder of a recorded run, whose receipts can be disputed from when it was
+    made; `folders`: where else `tracks.csv` may be."""
+    summary = run / SUMMARY if run else None
+    told_ns = summary.stat().st_mtime_ns if summary and summary.exists() else 0
+    return ReviewDesk(
+        database, desk, prices, settings, clock=clock, told_ns=told_ns, evidence=evidence,
+        folders=[*([run] if run else []), *folders],
+    )  # fmt: skip
+
+
+class EmbeddedReview:
+    """The member of one store in a process that also aggregates; `tail` as the other groups'."""
+
+    def __init__(
+        self, log: EventLog, state_url: str, prices: PriceBook, store_id: str, settings: ReviewSettings, *, live: bool,
+        tail: str = "",
+    ) -> None:  # fmt: skip
+        self._log, self._database = log, Database(state_url)
+        self._intake = ReviewIntake(
+            log, self._database, ReviewDesk(self._database, Desk(self._database, prices), prices, settings),
+            group=f"{GROUP}-{store_id}{tail}", stores=[store_id], start=None if live else log.ends(TOPICS),
+        )  # fmt: skip
+
+    def step(self) -> None:
+        """Take what has been written to the log since, without waiting."""
+        while self._intake.step(timeout_s=0):
+            pass
+
+    def finish(self, timeout_s: float) -> None:
+        """Everything that the receipts in the log hold is a case before this returns."""
+        if not self._intake.catch_up(self._log.ends(TOPICS), timeout_s):
+            raise EventLogError(f"the event log did not give back within {timeout_s:g} s the receipts written to it")
+
+    def close(self) -> None:
+        self._intake.close()
+        self._database.close()
