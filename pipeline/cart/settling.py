@@ -26,7 +26,7 @@ from pipeline.eventlog.codec import decode, encode
 from pipeline.messages import Event, PersonWithoutPass, ReceiptIssued, VisitClosed, VisitOpened
 from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
-from pipeline.state.bulk import insert_new, is_in
+from pipeline.state.bulk import insert_all, insert_new, is_in
 from pipeline.state.member import Outgoing
 
 log = get_logger(__name__)
@@ -178,7 +178,7 @@ class Settling:
             state = fold(CartState(), closed, *entries[visit_id], *own)
             receipt = receipt_of(state, visit_id, self._prices, self._rules, at_desk.get(visit_id, ()))
             made.append((partitions[visit_id], receipt))
-        self._store(db, [receipt for _, receipt in made])
+        insert_all(db, receipts, [receipt_row(receipt) for _, receipt in made])
         desk.spend(db, [receipt for _, receipt in made if receipt.visit_id in at_desk])
         billed = {receipt.visit_id for _, receipt in made}
         for state, of in (("billed", billed), ("nobody", closings.keys() - billed)):
@@ -221,10 +221,6 @@ class Settling:
             rows = db.execute(select(events.c.event_id, events.c.body).where(is_in(db, events.c.event_id, elsewhere)))
             found.update({event_id: decode(body) for event_id, body in rows})
         return found
-
-    def _store(self, db: Connection, made: Sequence[ReceiptIssued]) -> None:
-        if made:
-            db.execute(insert(receipts), [receipt_row(receipt) for receipt in made])
 
     def _now_ns(self) -> int:
         return int(self._clock() * 1e9)

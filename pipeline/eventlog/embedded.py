@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,6 +58,10 @@ class EmbeddedLog:
 
     def append(self, events: Sequence[Event]) -> None:
         self._insert([(TOPIC_OF[e.type], e.store_id.encode(), encode(e)) for e in events])
+
+    def begin_append(self, events: Sequence[Event]) -> Callable[[], None]:
+        self.append(events)  # there is no other process that could write meanwhile
+        return lambda: None
 
     def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> EmbeddedReader:
         return EmbeddedReader(self, group, topics, assigned)

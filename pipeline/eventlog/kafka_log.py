@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 _DAY_MS = 24 * 3600 * 1000
 _KEEP_MS = {"walkout.receipts": -1, DEAD_LETTER_TOPIC: 90 * _DAY_MS}
 _KEEP_OTHERS_MS = 30 * _DAY_MS
+_COMPRESSION = {"walkout.receipts": "gzip"}
+"""Receipts are long, alike, and kept for ever. A shop's events are sent a few at a time: there it would save little."""
 _ATTEMPT_S = 2.0
 """How long one attempt may take before it counts as the broker being away."""
 _RECONNECT_MAX_MS = 1000
@@ -67,16 +69,7 @@ class KafkaLog:
             try:
                 patience.probe()
                 self._make_topics(partitions, replication)
-                self._producer = KafkaProducer(
-                    **self._common,
-                    acks="all",
-                    enable_idempotence=True,
-                    linger_ms=5,
-                    delivery_timeout_ms=int(timeout_s * 1000),
-                    request_timeout_ms=min(30_000, int(timeout_s * 500)),
-                    max_block_ms=int(timeout_s * 1000),
-                    bootstrap_timeout_ms=int(timeout_s * 1000),
-                )
+                self._producers = {None: self._new_producer(None)}
                 break
             except KafkaConfigurationError:
                 raise
@@ -85,7 +78,10 @@ class KafkaLog:
         patience.over()
 
     def append(self, events: Sequence[Event]) -> None:
-        self._send([(TOPIC_OF[e.type], e.store_id, encode(e), cloudevent_headers(e)) for e in events])
+        self.begin_append(events)()
+
+    def begin_append(self, events: Sequence[Event]) -> Callable[[], None]:
+        return self._send([(TOPIC_OF[e.type], e.store_id, encode(e), cloudevent_headers(e)) for e in events])
 
     def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> KafkaReader:
         return KafkaReader(self, group, topics, assigned)
@@ -105,31 +101,61 @@ class KafkaLog:
                 patience.failed(error)
 
     def close(self) -> None:
-        self._producer.close(timeout=_ATTEMPT_S)
+        for producer in self._producers.values():
+            producer.close(timeout=_ATTEMPT_S)
 
-    def _send(self, messages: Sequence[tuple[str, str, bytes, list[tuple[str, bytes]]]]) -> None:
-        """Hand over all, then wait until the broker has all. Kafka-python sends them again meanwhile."""
-        patience = Patience(self.servers, self.timeout_s)
-        try:
+    def _new_producer(self, compression: str | None) -> KafkaProducer:
+        return KafkaProducer(
+            **self._common,
+            acks="all",
+            enable_idempotence=True,
+            compression_type=compression,
+            linger_ms=5,
+            delivery_timeout_ms=int(self.timeout_s * 1000),
+            request_timeout_ms=min(30_000, int(self.timeout_s * 500)),
+            max_block_ms=int(self.timeout_s * 1000),
+            bootstrap_timeout_ms=int(self.timeout_s * 1000),
+        )
+
+    def _producer_of(self, topic: str) -> KafkaProducer:
+        compression = _COMPRESSION.get(topic)
+        if compression not in self._producers:
+            self._producers[compression] = self._new_producer(compression)
+        return self._producers[compression]
+
+    def _send(self, messages: Sequence[tuple[str, str, bytes, list[tuple[str, bytes]]]]) -> Callable[[], None]:
+        """Hand over all; the result waits until the broker has all. Kafka-python sends them again meanwhile."""
+        with self._errors():
             futures = [
-                self._producer.send(topic, key=key.encode(), value=body, headers=headers)
+                self._producer_of(topic).send(topic, key=key.encode(), value=body, headers=headers)
                 for topic, key, body, headers in messages
             ]
-            for future in futures:
-                while not future.is_done:
-                    try:
-                        future.get(timeout=_ATTEMPT_S)
-                    except KafkaTimeoutError as error:
-                        if not future.is_done:
-                            patience.failed(error)
-                future.get()
+
+        def wait() -> None:
+            patience = Patience(self.servers, self.timeout_s)
+            with self._errors():
+                for future in futures:
+                    while not future.is_done:
+                        try:
+                            future.get(timeout=_ATTEMPT_S)
+                        except KafkaTimeoutError as error:
+                            if not future.is_done:
+                                patience.failed(error)
+                    future.get()
+            patience.over()
+
+        return wait
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except KafkaError as error:
             raise EventLogError(f"Kafka at {_names(self.servers)} did not take an event: {_line(error)}") from error
-        patience.over()
 
     def _bury(self, letters: Sequence[DeadLetter]) -> None:
         headers = [("content-type", CONTENT_TYPE)]
-        self._send([(DEAD_LETTER_TOPIC, d.topic, d.model_dump_json().encode(), headers) for d in letters])
+        self._send([(DEAD_LETTER_TOPIC, d.topic, d.model_dump_json().encode(), headers) for d in letters])()
 
     def _make_topics(self, partitions: int, replication: int) -> None:
         admin = KafkaAdminClient(**self._common, bootstrap_timeout_ms=int(self.timeout_s * 1000))

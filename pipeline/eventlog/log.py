@@ -82,6 +82,10 @@ class EventLog(Protocol):
     def append(self, events: Sequence[Event]) -> None:
         """Write events in this order, each to its topic; they are safe when this returns. Raises `EventLogError`."""
 
+    def begin_append(self, events: Sequence[Event]) -> Callable[[], None]:
+        """As `append`, without waiting: events are safe when the function that it returns does, which raises what
+        `append` raises. What is handed over first is written first."""
+
     def read(self, group: str, topics: Sequence[str], assigned: Assigned | None = None) -> EventReader:
         """A new reader of `topics` for `group`. `assigned` lets a reader keep its offsets in a store of its own."""
 

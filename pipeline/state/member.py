@@ -96,6 +96,7 @@ class GroupMember:
         self._read_to: dict[Place, int] = {}
         self._uncommitted: dict[Place, int] = {}
         self._to_publish: dict[str, Event] = {}
+        self._under_way: tuple[list[Event], Callable[[], None]] | None = None
         self._published: list[str] = []
         self._timed_s = self._committed_s = time.monotonic()
         self._fenced_s: float | None = None
@@ -118,6 +119,7 @@ class GroupMember:
     def step(self, timeout_s: float = 1.0, max_records: int = 500) -> int:
         """Read, work and publish once; how many records were read. Raises `EventLogError`, `StateError`."""
         batch = self._reader.poll(timeout_s, max_records)
+        self._await_published()
         try:
             if batch.positions and self._fenced_s is None:
                 self._transact(lambda db: self._take_in(db, batch), batch.positions)
@@ -129,7 +131,7 @@ class GroupMember:
                 self._transact(self._on_time, {})
         except FencedError as error:
             self._fence(error)
-        self._publish()
+        self._publish(wait=len(batch.records) < max_records)
         self._commit()
         if self._fenced_s is not None and time.monotonic() - self._fenced_s > _REJOIN_AFTER_S:
             self._rejoin()
@@ -142,6 +144,7 @@ class GroupMember:
             if time.monotonic() > deadline:
                 return False
             self.step(timeout_s=0.2)
+        self._publish()
         return True
 
     def transact(self, work: Callable[[Connection], Sequence[Outgoing]]) -> None:
@@ -165,6 +168,7 @@ class GroupMember:
 
     def _take_over(self, places: frozenset[Place]) -> dict[Place, int]:
         """The log has given us these places and no others; where to read on in each."""
+        self._await_published()
         partitions = {partition for _, partition in places}
 
         def take(db: Connection):
@@ -272,13 +276,27 @@ class GroupMember:
 
     # --- after it ---
 
-    def _publish(self) -> None:
+    def _publish(self, wait: bool = True) -> None:
+        """Send what is to be published. Not to `wait` is for a member that is behind: it reads on meanwhile."""
+        self._await_published()
         if self._to_publish:
             events = list(self._to_publish.values())
-            self._log.append(events)
-            self._told(events)
-            self._published += list(self._to_publish)
+            self._under_way = events, self._log.begin_append(events)
             self._to_publish = {}
+        if wait:
+            self._await_published()
+
+    def _await_published(self) -> None:
+        """The log has what was sent to it. Before the next transaction, which ticks it off."""
+        if self._under_way is not None:
+            (events, wait), self._under_way = self._under_way, None
+            try:
+                wait()
+            except BaseException:
+                self._to_publish = {event.event_id: event for event in events} | self._to_publish
+                raise
+            self._told(events)
+            self._published += [event.event_id for event in events]
 
     def _commit(self, at_once: bool = False) -> None:
         """Tell the log how far the group is, for those who look at lag there. Nothing depends on it."""

@@ -22,14 +22,13 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    insert,
     select,
     update,
 )
 
 from pipeline.errors import FencedError
 from pipeline.eventlog.log import Place, Positions
-from pipeline.state.bulk import insert_missing
+from pipeline.state.bulk import insert_all, insert_missing
 from pipeline.state.schema import METADATA, Big, Identity
 
 positions = Table(
@@ -95,11 +94,8 @@ def advance(db: Connection, group: str, to: Positions) -> None:
 
 def enqueue(db: Connection, group: str, rows: Sequence[tuple[int, str, bytes]]) -> None:
     """Events to be published after the commit: partition they follow from, event id, body."""
-    if rows:
-        db.execute(
-            insert(outbox),
-            [{"consumer_group": group, "partition": p, "event_id": i, "body": body} for p, i, body in rows],
-        )
+    named = [{"consumer_group": group, "partition": p, "event_id": i, "body": body} for p, i, body in rows]
+    insert_all(db, outbox, named)
 
 
 def _rows(group: str, places: Iterable[Place]) -> Select:
