@@ -10,8 +10,8 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge
 
-from pipeline.errors import OutputError, StateUnreachableError
-from pipeline.eventlog import open_log
+from pipeline.errors import OutputError
+from pipeline.eventlog import EventLog
 from pipeline.messages import Event, PaymentUpdated
 from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
@@ -22,51 +22,34 @@ from pipeline.payment.desk import GROUP, PaymentDesk
 from pipeline.payment.port import Outcome, PaymentProvider
 from pipeline.payment.settings import PaymentSettings
 from pipeline.state import Database
+from pipeline.state.serving import serve_member
 
 log = get_logger(__name__)
 CALLS = Counter("walkout_payment_calls", "Calls to the payment provider and their outcomes.", ["kind", "outcome"])
 STATES = Gauge("walkout_payments_by_state", "Payments in the state database by where they stand.", ["state"])
-_GAUGES_EVERY_S = 5.0
+_STATES_EVERY_S = 5.0
 
 
 def serve(
     service: Service, log_url: str, state_url: str, provider: PaymentProvider, settings: PaymentSettings, *,
     group: str = GROUP, max_records: int = 500,
 ) -> None:  # fmt: skip
-    """Work until `service` is told to end. An unreachable database is waited for without end, saying so; an unreachable
-    provider is a call without an answer. Raises `WalkoutError`."""
-    try:
-        database = Database(state_url, wait_s=math.inf, stop=service.stop)
-    except StateUnreachableError:
-        if service.stop.is_set():
-            return
-        raise
-    service.health.add("state", lambda: None if database.reachable else f"{database.name} cannot be reached")
-    event_log = open_log(log_url)
-    desk = PaymentDesk(
-        event_log, database, provider, settings, group=group, called=_called, published=_published
-    )  # fmt: skip
-    service.health.add("log", lambda: None if desk.member.assigned else "has no partitions yet")
+    """Work until `service` is told to end; see `serve_member`. An unreachable provider is a call without an answer."""
     shown_s = -math.inf
 
-    def step() -> None:
+    def open_member(event_log: EventLog, database: Database) -> PaymentDesk:
+        return PaymentDesk(
+            event_log, database, provider, settings, group=group, called=_called, published=_published
+        )  # fmt: skip
+
+    def measure(database: Database) -> None:
         nonlocal shown_s
-        desk.step(timeout_s=0.2, max_records=max_records)
-        if time.monotonic() - shown_s >= _GAUGES_EVERY_S:
+        if time.monotonic() - shown_s >= _STATES_EVERY_S:
             shown_s = time.monotonic()
-            metrics.STATE_REACHABLE.set(database.reachable)
             for state, count in accounts.states(database).items():
                 STATES.labels(state).set(count)
 
-    try:
-        service.loop(step)
-        desk.close()
-    except StateUnreachableError:
-        if not service.stop.is_set():
-            raise
-    finally:
-        event_log.close()
-        database.close()
+    serve_member(service, log_url, state_url, open_member, max_records=max_records, measure=measure)
 
 
 def serve_provider(file: Path, host: str, port: int, webhooks: str | None, secret: str, hang_s: float) -> None:

@@ -4,6 +4,7 @@
 ::
 
     python tests/benchmarks/crash_test.py --kills 200 --visits 2000 --restarts 5
+    python tests/benchmarks/crash_test.py --kills 0 --desk-kills 0 --pauses 0 --restarts 0     # two, three, two members
 
 Members of one consumer group (`walkout cart serve` as processes: two, in the middle third three, then two again) are
 killed with SIGKILL at random moments, some stay away until others have their partitions, some are stopped (SIGSTOP)
@@ -189,6 +190,7 @@ def assassinate(plan: Plan, members: Members, broker, progress: Progress, figure
     rng.shuffle(acts)
     for n in range(plan.restarts):
         acts.insert((n + 1) * len(acts) // (plan.restarts + 1), "broker")
+    acts = acts or ["nothing"] * 12  # members come and go all the same
     bar = progress.add_task("kills", total=plan.kills)
     absent: dict[str, float] = {}
     gap_s = plan.seconds / len(acts)
@@ -208,6 +210,8 @@ def assassinate(plan: Plan, members: Members, broker, progress: Progress, figure
                 members.end(name)
             if name not in members.running and time.monotonic() >= absent.get(name, 0):
                 members.start(name)
+        if act == "nothing":
+            continue
         if act == "broker":
             broker.kill() if n % 2 else broker.stop()
             time.sleep(rng.uniform(0.2, 1.5))
