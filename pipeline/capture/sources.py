@@ -17,6 +17,7 @@ from typing import Literal
 import av
 import numpy as np
 
+from pipeline.capture.ring import PacketRing
 from pipeline.errors import CaptureError
 from pipeline.messages import Frame
 
@@ -104,6 +105,26 @@ class FileSource:
         else:
             yield self._status("ended", f"end of {self.path.name}", last_ns)
 
+    def between(self, t0_ns: int, t1_ns: int) -> Iterator[Frame]:
+        """The pictures captured from `t0_ns` to `t1_ns`, read from the file again; as far as they can be read."""
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                begin = round(max(t0_ns - self.start_ns, 0) / NS / stream.time_base)
+                container.seek(begin, stream=stream)
+                for item in _decode(container, stream, self.threads):
+                    if isinstance(item, str):
+                        return
+                    if item.pts is None:
+                        continue
+                    at_ns = self.start_ns + round(item.pts * item.time_base * NS)
+                    if at_ns > t1_ns:
+                        return
+                    if at_ns >= t0_ns:
+                        yield Frame(self.camera_id, at_ns, _pixels(item))
+        except (av.FFmpegError, IndexError):
+            return
+
     def _status(self, state: CameraState, reason: str, at_ns: int) -> CameraStatus:
         return CameraStatus(self.camera_id, state, reason, at_ns)
 
@@ -113,7 +134,8 @@ class LiveSource:
     """A camera at a URL (RTSP, HTTP, UDP, a device; whatever FFmpeg opens), reconnected for ever with growing pauses.
 
     Capture times are the stream's own stamps laid on the store's clock, see `ClockMap`. `open_timeout_s` and
-    `read_timeout_s` bound how long a dead camera can hold its reader. `stop` ends the iteration.
+    `read_timeout_s` bound how long a dead camera can hold its reader. `stop` ends the iteration. `ring`: keeps what the
+    camera sent, for looking back.
     """
 
     camera_id: str
@@ -126,6 +148,14 @@ class LiveSource:
     first_pause_s: float = 0.5
     longest_pause_s: float = 30.0
     threads: int = 1
+    ring: PacketRing | None = None
+
+    def between(self, t0_ns: int, t1_ns: int) -> Iterator[Frame]:
+        """The pictures captured from `t0_ns` to `t1_ns` that are still in the ring."""
+        if self.ring is None:
+            raise CaptureError(f"camera {self.camera_id}: nothing is kept of it to look back at")
+        for at_ns, picture in self.ring.between(t0_ns, t1_ns):
+            yield Frame(self.camera_id, at_ns, _pixels(picture))
 
     def __iter__(self) -> Iterator[Frame | CameraStatus]:
         pause_s, said = self.first_pause_s, ""
@@ -155,7 +185,10 @@ class LiveSource:
         stamps = ClockMap()
         last_ns = 0
         with av.open(self.url, options=options, timeout=(self.open_timeout_s, self.read_timeout_s)) as container:
-            for item in _decode(container, container.streams.video[0], self.threads):
+            stream = container.streams.video[0]
+            if self.ring is not None:
+                self.ring.connected(stream)
+            for item in _decode(container, stream, self.threads, self.ring):
                 if self.stop.is_set():
                     return
                 if isinstance(item, str):
@@ -166,6 +199,8 @@ class LiveSource:
                 if at_ns <= last_ns:
                     continue
                 last_ns = at_ns
+                if self.ring is not None:
+                    self.ring.decoded(item.pts, at_ns)
                 frame = _frame(self.camera_id, at_ns, item)
                 if frame.size_px != self.size_px:
                     (w, h), (got_w, got_h) = self.size_px, frame.size_px
@@ -197,8 +232,8 @@ class ClockMap:
 MAX_BAD_PACKETS = 50
 
 
-def _decode(container, stream, threads: int) -> Iterator[av.VideoFrame | str]:
-    """Whole pictures of a stream; a text says why it ends before its end.
+def _decode(container, stream, threads: int, ring: PacketRing | None = None) -> Iterator[av.VideoFrame | str]:
+    """Whole pictures of a stream; a text says why it ends before its end. `ring` is given the packets.
 
     A damaged packet costs its picture; only a run of `MAX_BAD_PACKETS` of them ends the stream.
     """
@@ -207,6 +242,8 @@ def _decode(container, stream, threads: int) -> Iterator[av.VideoFrame | str]:
     bad = 0
     try:
         for packet in container.demux(stream):
+            if ring is not None:
+                ring.add(packet)
             try:
                 pictures = packet.decode()
             except av.error.InvalidDataError as error:
@@ -227,13 +264,18 @@ def _decode(container, stream, threads: int) -> Iterator[av.VideoFrame | str]:
 
 
 def _frame(camera_id: str, at_ns: int, picture: av.VideoFrame) -> Frame:
-    """The decoder's planes copied out (the decoder wants its buffers back), made small here, in the reader's thread."""
+    """Made small here, in the reader's thread."""
+    frame = Frame(camera_id, at_ns, _pixels(picture))
+    _ = frame.small
+    return frame
+
+
+def _pixels(picture: av.VideoFrame) -> np.ndarray:
+    """The decoder's planes copied out: it wants its buffers back."""
     if picture.width % 2 or picture.height % 2:
         pixels = picture.to_ndarray(format="bgr24")
     elif picture.format.name == "yuv420p":
         pixels = picture.to_ndarray()
     else:
         pixels = picture.reformat(format="yuv420p").to_ndarray()
-    frame = Frame(camera_id, at_ns, np.ascontiguousarray(pixels))
-    _ = frame.small
-    return frame
+    return np.ascontiguousarray(pixels)

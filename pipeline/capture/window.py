@@ -17,6 +17,7 @@ from pathlib import Path
 
 from calibration.layout import StoreLayout
 from pipeline.capture.recording import Recording
+from pipeline.capture.ring import PacketRing
 from pipeline.capture.sources import NS, CameraStatus, FileSource, LiveSource
 from pipeline.errors import CaptureError
 from pipeline.messages import Frame, FrameSet
@@ -65,6 +66,7 @@ class Capture:
             camera_id: _Feed(camera_id, _Queue(QUEUE_FRAMES, drop_oldest=live), last_ns=start_ns)
             for camera_id in sorted(sources)
         }
+        self._sources = dict(sources)
         self._readers = [
             threading.Thread(target=_read, args=(sources[c], feed.queue, self._stop), name=f"read-{c}", daemon=True)
             for c, feed in self._feeds.items()
@@ -85,6 +87,14 @@ class Capture:
         for reader in self._readers:
             if reader.is_alive():
                 reader.join(max(0.0, deadline - time.monotonic()))
+
+    def between(self, camera_id: str, t0_ns: int, t1_ns: int) -> Iterator[Frame]:
+        """What a camera captured from `t0_ns` to `t1_ns`, in order, as far as it is still there: of a file all of it,
+        of a live camera what its ring holds. `CaptureError` where nothing is kept. From any thread."""
+        source = self._sources.get(camera_id)
+        if source is None or not hasattr(source, "between"):
+            raise CaptureError(f"camera {camera_id}: nothing is kept of it to look back at")
+        return source.between(t0_ns, t1_ns)
 
     def __iter__(self) -> Iterator[FrameSet]:
         for reader in self._readers:
@@ -184,8 +194,9 @@ def capture_store(
     on_status: StatusCallback | None = None,
     window_s: float | None = None,
     clock_ns: Callable[[], int] = time.time_ns,
+    ring: Callable[[], PacketRing] | None = None,
 ) -> Capture:
-    """The windows of a store's live cameras, from now on, for ever.
+    """The windows of a store's live cameras, from now on, for ever. `ring` makes what keeps a camera's last seconds.
 
     Where every `url` is a video file, these are played from now on as a recording is: every picture counts, and it
     ends. `CaptureError` names the cameras whose `url` the layout does not give, or a file of another size.
@@ -207,7 +218,9 @@ def capture_store(
             source.check_size()
         return Capture(played, start_ns, window_ns, on_status=on_status)
     live = {
-        spec.id: LiveSource(spec.id, spec.url or "", spec.size_px, stop, clock_ns, threads=threads)
+        spec.id: LiveSource(
+            spec.id, spec.url or "", spec.size_px, stop, clock_ns, threads=threads, ring=ring() if ring else None
+        )
         for spec in layout.cameras
     }
     return Capture(live, start_ns, window_ns, live=True, on_status=on_status, stop=stop, clock_ns=clock_ns)
