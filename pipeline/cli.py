@@ -77,6 +77,7 @@ def run(
     person_weights: PersonWeights = None,
     product_weights: ProductWeights = None,
     video: Annotated[bool, typer.Option(help="Write the annotated mosaic video.")] = True,
+    evidence: Annotated[bool, typer.Option(help="Keep clips and stills of what was taken and put back.")] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
     """Run the whole path on a recording or on a store's live cameras: receipts, events, tracks, pictures."""
@@ -89,6 +90,7 @@ def run(
         person_weights=person_weights,
         product_weights=product_weights,
         video=video,
+        evidence=evidence,
         progress=progress,
     )
     console = Console()

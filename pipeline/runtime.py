@@ -24,6 +24,8 @@ from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
 from pipeline.errors import RecordingError
+from pipeline.evidence.keeper import EvidenceKeeper
+from pipeline.evidence.opening import open_keeper, tombstones
 from pipeline.gate import GateKeeper, GateUpdate
 from pipeline.gate.entries import Entries
 from pipeline.gate.entry_settings import load_entry_settings
@@ -79,6 +81,7 @@ def run(
     person_weights: str | None = None,
     product_weights: str | None = None,
     video: bool = True,
+    evidence: bool = True,
     progress: bool = True,
     stages: Callable[[Shop], Stages] | None = None,
 ) -> RunSummary:
@@ -91,6 +94,7 @@ def run(
         log_url: event log; by default the settings' one, else an embedded one in `out_dir`.
         person_weights, product_weights: instead of the settings'; product weights `none` for no product network.
         video: write the annotated mosaic video; the floor plan is always drawn.
+        evidence: keep clips and stills of the shelf events, as the settings say (docs/evidence.md).
         progress: show a bar, and camera failures as they happen, on the terminal.
         stages: makes perception and shelf; by default with the networks that the settings name.
 
@@ -107,17 +111,19 @@ def run(
     )
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out_dir))
+        erased = tombstones(folder.path) if shop.recording is not None else []
         made = stages(shop) if stages else load_stages(shop, settings)
         journal = stack.enter_context(open_journal(shop, settings, folder))
         screen = stack.enter_context(_Screen(shop) if progress else nullcontext())
         cameras = _CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video))
-        capture = stack.enter_context(shop.capture(cameras.report))
+        capture = stack.enter_context(shop.capture(cameras.report, look_back=evidence))
+        proof = stack.enter_context(open_keeper(shop, folder.path, capture, evidence, erased))
         keeper = GateKeeper(shop.layout)
         live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
         floor = stack.enter_context(FloorShow(shop.folder if live else folder.path, live=live is not None))
         ending = stack.enter_context(Ending(live is not None))
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, ending)
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, proof, ending)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -149,7 +155,7 @@ def replay(
             raise RecordingError(f"{new}: a replay cannot overwrite the run that it is compared with")
         run(
             recording, new, person_weights=person_weights, product_weights=product_weights, video=False,
-            progress=progress, stages=stages,
+            evidence=False, progress=progress, stages=stages,
         )  # fmt: skip
         return compare_runs(Path(against), new)
 
@@ -173,11 +179,11 @@ class _Loop:
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
         cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
-        ending: Ending,
+        evidence: EvidenceKeeper | None, ending: Ending,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
-        self._gate, self._live, self._floor, self._ending = gate, live, floor, ending
+        self._gate, self._live, self._floor, self._evidence, self._ending = gate, live, floor, evidence, ending
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -225,6 +231,9 @@ class _Loop:
         with self._timed("pictures"):
             self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states())
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
+        if self._evidence is not None:
+            with self._timed("evidence"):
+                self._evidence.window(frame_set.mid_ns, perceived.camera_tracks, tracks, events)
         self._tell_staff(update)
         if self._screen is not None:
             self._screen.advance()
@@ -263,6 +272,9 @@ class _Loop:
             self._journal.finish()
         with self._timed("pictures"):
             self._pictures.close(events)
+        if self._evidence is not None:
+            with self._timed("evidence"):
+                self._evidence.finish(events)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -15,6 +15,7 @@ from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_pla
 from calibration.check import require_sound
 from calibration.layout import StoreLayout, load_layout
 from pipeline.capture.recording import MANIFEST, Recording
+from pipeline.capture.ring import PacketRing
 from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture, capture_recording, capture_store
 from pipeline.cart.price_book import PriceBook
@@ -73,10 +74,13 @@ class Shop:
         prices = PriceBook.load(folder, catalogue)
         return cls(name, folder, recording, layout, catalogue, planogram, load_settings(folder), prices)
 
-    def capture(self, on_status: Callable[[CameraStatus], None]) -> Capture:
+    def capture(self, on_status: Callable[[CameraStatus], None], look_back: bool = False) -> Capture:
+        """`look_back`: live cameras keep their last seconds, as many as the settings say."""
         if self.recording is not None:
             return capture_recording(self.recording, on_status)
-        return capture_store(self.layout, on_status)
+        kept = self.settings.evidence
+        ring = (lambda: PacketRing(kept.ring_s, kept.ring_mb)) if look_back and kept.keep else None
+        return capture_store(self.layout, on_status, ring=ring)
 
     def taps(self) -> Taps:
         return RecordedTaps(self.recording.taps) if self.recording else GateFile(self.folder, self.layout)

@@ -176,7 +176,7 @@ def suite(
         _seeds(seeds),
         out,
         record=lambda scenario, seed, folder: record_scenario(scenario, seed, folder),
-        run=lambda recording, folder: runtime.run(recording, folder, video=False),
+        run=lambda recording, folder: runtime.run(recording, folder, video=False, evidence=False),
         keep_video=keep_video,
         done=lambda s: console.print(
             f"{s.recording_id}: {sum(v.exact for v in s.visits)}/{len(s.visits)} exact, item F1 {s.items.f1:.2f}"

@@ -14,6 +14,7 @@ SURE = 0.9
 """From here on a label is taken to mean its visit; below, whoever has it is blurred."""
 
 
+_KINDS = (TrackBound, PersonWithoutPass, *IDENTITY_CORRECTIONS)
 _REMEMBERED = 5_000
 """Bindings and corrections that are kept: those of some thousand visits, of which clips need the last few."""
 
@@ -27,7 +28,7 @@ class Whose:
         self._lock = threading.Lock()
 
     def note(self, events: Iterable[Event]) -> None:
-        new = [e for e in events if isinstance(e, TrackBound | PersonWithoutPass | IDENTITY_CORRECTIONS)]
+        new = [e for e in events if isinstance(e, _KINDS)]
         if new:
             with self._lock:
                 self._events += new

@@ -32,9 +32,19 @@ def store(tmp_path):
 def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, taps=(ANNA, BEN)):
     """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile."""
 
+    shown = []
+
+    class Shown:
+        def __iter__(self):
+            return windows()
+
+        def between(self, camera_id, t0_ns, t1_ns):
+            return iter([f for f in shown if f.camera_id == camera_id and t0_ns <= f.captured_at_ns <= t1_ns])
+
     @contextlib.contextmanager
-    def capture(_layout, _on_status):
-        yield windows()
+    def capture(_layout, _on_status, ring=None):
+        assert ring is None or ring().bytes == 0
+        yield Shown()
 
     def windows():
         waiting = [v for v in taps if v.tap_s >= from_s]
@@ -47,6 +57,7 @@ def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, tap
                     file.write(json.dumps(tap) + "\n")
             look(k / 10)
             frame = Frame("cam1", begin + WINDOW_NS // 2, np.zeros((48, 64, 3), np.uint8))
+            shown.append(frame)
             yield FrameSet(k, begin, WINDOW_NS, {"cam1": frame})
         raise KeyboardInterrupt
 
