@@ -22,8 +22,12 @@ from pipeline.evidence.people import Floor, Look
 NS = 1_000_000_000
 _SAME_TRACK_NS = 2 * NS
 """A camera's track is the floor track that it was, or will be, at most so far away in time."""
-_DOUBLE_SHARE, _DOUBLE_SCORE = 0.6, 0.5
-"""A second box on one person lies mostly in the first and is weak."""
+_DOUBLE_SHARE, _DOUBLE_SCORE, _NEAR = 0.6, 0.5, 0.15
+"""A box that nobody claims may be the shopper concerned when so much of it lies where they are, `_NEAR` around them
+included. A second one on the same body is weak, too."""
+_SOMEBODY_ELSE = 0.2
+"""... unless so much of it lies where somebody else is."""
+_DOUBLE = "\0double"
 _GROWS = 0.3
 """A box that is only assumed grows by this share of itself until `lost_s` is over: people move."""
 
@@ -89,6 +93,20 @@ class _Path:
         return Somebody(row[:4], row[4:8], row[8:].reshape(2, 2), self.mine, seen, known)
 
 
+@dataclass(frozen=True)
+class _Body:
+    """Somebody on the floor, as this camera would see them. Boxes (4,)."""
+
+    label: str
+    mine: bool
+    xyxy_px: np.ndarray
+    head_px: np.ndarray
+
+    @property
+    def somebody(self) -> Somebody:
+        return Somebody(self.xyxy_px, self.head_px, np.full((2, 2), np.nan), self.mine, seen=False, known=False)
+
+
 class Cover:
     """One camera between two moments. `looks`, `floor`: from `lost_s` before to `lost_s` after, as far as there are."""
 
@@ -99,6 +117,7 @@ class Cover:
         self._camera, self._gondolas, self._floor, self._is_mine = camera, gondolas, floor, is_mine
         self._floor_ns = np.array([f.at_ns for f in floor], np.int64)
         self._lost_ns = round(lost_s * NS)
+        self._bodies_at: dict[int, list[_Body]] = {}
         self._paths: dict[object, _Path] = {}
         names = _names(looks)
         for look, labels in zip(looks, names, strict=True):
@@ -106,10 +125,11 @@ class Cover:
                 if label is not None:
                     self._add(look, row, label)
         self._mine = [path for path in self._paths.values() if path.mine]
-        for look, labels in zip(looks, names, strict=True):
+        claims = [self._claimed_by_mine(look, labels) for look, labels in zip(looks, names, strict=True)]
+        for look, labels, mine in zip(looks, names, claims, strict=True):
             for row, label in enumerate(labels):
-                if label is None and not self._is_double(look, row):
-                    self._add(look, row, None)
+                if label is None and mine.get(row) != _DOUBLE:
+                    self._add(look, row, mine.get(row))
 
     def at(self, at_ns: int) -> list[Somebody]:
         """Everybody in the picture captured at `at_ns`: the shopper concerned only where found, others also where they
@@ -131,39 +151,58 @@ class Cover:
         path = self._paths.setdefault(key, _Path(label, mine))
         path.add(look.at_ns, np.asarray(look.xyxy_px[row], float), look.keypoints_px[row])
 
-    def _is_double(self, look: Look, row: int) -> bool:
-        """Whether a box that nobody claims is the shopper concerned once more: weak, mostly within their box, and
-        nobody else is known to be there."""
-        box = look.xyxy_px[row]
-        mine = [s for path in self._mine if (s := path.at(look.at_ns, self._lost_ns)) is not None]
-        inside = max((_share_within(box, s.xyxy_px) for s in mine), default=0.0)
-        if inside < _DOUBLE_SHARE or look.score[row] >= _DOUBLE_SCORE:
-            return False
-        return not any(_share_within(box, body[0]) > 0.2 for _, body in self._others(look.at_ns))
+    def _claimed_by_mine(self, look: Look, labels: Sequence[str | None]) -> dict[int, str]:
+        """Which of the boxes that nobody claims are the shopper concerned: row -> label, or `_DOUBLE` for a weak second
+        box on the same body. Only where nobody else is known to be."""
+        free = [int(row) for row in np.argsort(-look.score) if labels[row] is None]
+        if not free:
+            return {}
+        bodies = self._bodies(look.at_ns)
+        expected = [(b.label, grown(b.xyxy_px, _NEAR)) for b in bodies if b.mine]
+        expected += [
+            (path.label, grown(s.xyxy_px, _NEAR))
+            for path in self._mine
+            if (s := path.at(look.at_ns, self._lost_ns)) is not None
+        ]
+        found = {label for label in labels if label is not None and self._is_mine(label, look.at_ns)}
+        mine: dict[int, str] = {}
+        for row in free:
+            box = look.xyxy_px[row]
+            label, inside = max(
+                ((label, _share_within(box, body)) for label, body in expected), key=lambda e: e[1], default=("", 0.0)
+            )
+            elsewhere = not any(_share_within(box, b.xyxy_px) > _SOMEBODY_ELSE for b in bodies if not b.mine)
+            if inside < _DOUBLE_SHARE or not elsewhere:
+                continue
+            if label not in found:
+                mine[row] = label
+                found.add(label)
+            elif look.score[row] < _DOUBLE_SCORE:
+                mine[row] = _DOUBLE
+        return mine
 
     def _assumed(self, at_ns: int, followed: set[str]) -> list[Somebody]:
         """Bodies of people who are on the floor, but whom this camera does not find."""
-        nowhere = np.full((2, 2), np.nan)
-        return [
-            Somebody(body, head, nowhere, mine=False, seen=False, known=False)
-            for label, (body, head) in self._others(at_ns)
-            if label not in followed
-        ]
+        return [body.somebody for body in self._bodies(at_ns) if not body.mine and body.label not in followed]
 
-    def _others(self, at_ns: int) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    def _bodies(self, at_ns: int) -> list[_Body]:
+        """Everybody on the floor whom shelves do not hide from this camera, as they stood nearest to this time."""
         if not len(self._floor_ns):
             return []
-        nearest = self._floor[int(np.argmin(np.abs(self._floor_ns - at_ns)))]
-        if abs(nearest.at_ns - at_ns) > self._lost_ns:
+        nearest = int(np.argmin(np.abs(self._floor_ns - at_ns)))
+        if abs(int(self._floor_ns[nearest]) - at_ns) > self._lost_ns:
             return []
-        others = []
-        for label, xy_m in nearest.xy_m.items():
-            if self._is_mine(label, nearest.at_ns) or is_hidden(self._gondolas, self._camera, xy_m):
-                continue
-            body = body_on_floor(self._camera, xy_m)
-            if body is not None:
-                others.append((label, body))
-        return others
+        if nearest not in self._bodies_at:
+            self._bodies_at[nearest] = self._project(self._floor[nearest])
+        return self._bodies_at[nearest]
+
+    def _project(self, floor: Floor) -> list[_Body]:
+        bodies = []
+        for label, xy_m in floor.xy_m.items():
+            boxes = body_on_floor(self._camera, xy_m)
+            if boxes is not None and not is_hidden(self._gondolas, self._camera, xy_m):
+                bodies.append(_Body(label, self._is_mine(label, floor.at_ns), *boxes))
+        return bodies
 
 
 def grown(xyxy_px: np.ndarray, share: float) -> np.ndarray:
