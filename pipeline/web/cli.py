@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipeline.errors import AccountError
+
+if TYPE_CHECKING:
+    from pipeline.accounts.users import Users
 
 app = typer.Typer(help="The pages for shoppers, reviewers and operators.", no_args_is_help=True)
 staff_app = typer.Typer(help="Staff who sign in with a password.", no_args_is_help=True)
@@ -17,6 +24,7 @@ Folder = Annotated[Path, typer.Argument(metavar="RUN_OR_STORE", help="A run's fo
 Log = Annotated[str | None, typer.Option("--log", help="Event log; by default the run's, or the store's settings'.")]
 State = Annotated[str | None, typer.Option("--state", help="State database; by default the run's, or the store's.")]
 Recording = Annotated[Path | None, typer.Option("--recording", help="Where a run's recording is now.")]
+StaffName = Annotated[str, typer.Argument(metavar="NAME", help="What they sign in with.")]
 Roles = Annotated[list[str], typer.Option("--role", help="reviewer, operator or admin; more than once for more.")]
 
 
@@ -58,18 +66,89 @@ def screenshots(
     take_screenshots(folder, out, recording, locale)
 
 
-@staff_app.command("add")
-def staff_add(
+@app.command()
+def forget(
     folder: Folder,
-    name: Annotated[str, typer.Argument(help="What they sign in with.")],
-    role: Roles,
+    who: Annotated[str, typer.Argument(metavar="SHOPPER", help="A shopper's id, or their mail address.")],
+    by: Annotated[str, typer.Option("--by", help="Who wants it, for the audit trail.")],
     state: State = None,
-    password: Annotated[str | None, typer.Option(envvar="WALKOUT_PASSWORD", help="By default a random one.")] = None,
+    recording: Recording = None,
 ) -> None:
-    """Add a member of staff; a random password is printed this once."""
+    """Delete what is known of a shopper; receipts keep their amounts and lose the person."""
     from pipeline.web.site import open_site
 
-    with open_site(folder, state_url=state) as site:
-        given = password or secrets.token_urlsafe(12)
-        site.accounts.users.add_staff(name, role, given)
+    with open_site(folder, state_url=state, recording=recording) as site:
+        user = site.accounts.users.by_address(who) if "@" in who else None
+        found = site.erase_shopper(user.shopper_id if user and user.shopper_id else who, by)
+    account = "the account" if found.account else "no account"
+    print(
+        f"{account}, {found.visits} visits, {found.receipts} receipts, {found.cases} cases, {found.coupons} coupons, "
+        f"{found.evidence} films and pictures"
+    )
+
+
+@staff_app.command("add")
+def staff_add(
+    folder: Folder, name: StaffName, role: Roles, state: State = None, recording: Recording = None,
+    password: Annotated[str | None, typer.Option(envvar="WALKOUT_PASSWORD", help="By default a random one.")] = None,
+) -> None:  # fmt: skip
+    """Add a member of staff; a random password is printed this once."""
+    given = password or secrets.token_urlsafe(12)
+    with _users(folder, state, recording) as users:
+        users.add_staff(name, role, given)
     print(f"{name}: {', '.join(role)}" + ("" if password else f"; password {given}"))
+
+
+@staff_app.command("list")
+def staff_list(folder: Folder, state: State = None, recording: Recording = None) -> None:
+    """Who may sign in, and as what."""
+    with _users(folder, state, recording) as users:
+        for user in users.staff():
+            closed = "  closed" if user.disabled else ""
+            print(f"{user.staff_name}  {', '.join(sorted(user.roles))}{closed}")
+
+
+@staff_app.command("password")
+def staff_password(
+    folder: Folder, name: StaffName, state: State = None, recording: Recording = None,
+    password: Annotated[str | None, typer.Option(envvar="WALKOUT_PASSWORD", help="By default a random one.")] = None,
+) -> None:  # fmt: skip
+    """Give somebody a new password; where they are signed in, they are signed out."""
+    given = password or secrets.token_urlsafe(12)
+    with _users(folder, state, recording) as users:
+        users.set_password(_user_id(users, name), given)
+    print(f"{name}: " + ("has the new password" if password else f"password {given}"))
+
+
+@staff_app.command("roles")
+def staff_roles(folder: Folder, name: StaffName, role: Roles, state: State = None, recording: Recording = None) -> None:
+    """Give somebody these roles and no others."""
+    with _users(folder, state, recording) as users:
+        users.set_roles(_user_id(users, name), role)
+    print(f"{name}: {', '.join(role)}")
+
+
+@staff_app.command("close")
+def staff_close(
+    folder: Folder, name: StaffName, state: State = None, recording: Recording = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
+) -> None:  # fmt: skip
+    """Close an account: signed out, and not let in again. What they decided keeps their name."""
+    with _users(folder, state, recording) as users:
+        users.disable(_user_id(users, name), not undo)
+    print(f"{name}: {'open' if undo else 'closed'}")
+
+
+@contextmanager
+def _users(folder: Path, state: str | None, recording: Path | None) -> Iterator[Users]:
+    from pipeline.web.site import open_site
+
+    with open_site(folder, state_url=state, recording=recording) as site:
+        yield site.accounts.users
+
+
+def _user_id(users: Users, name: str) -> str:
+    user = users.by_staff_name(name)
+    if user is None:
+        raise AccountError(f"no member of staff {name!r}; there are {', '.join(u.staff_name for u in users.staff())}")
+    return user.user_id

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from pipeline.accounts import Accounts, AccountSettings, load_account_settings
+from pipeline.accounts.erasure import Erased, erase_shopper
 from pipeline.capture.recording import MANIFEST
 from pipeline.cart.aggregator import Aggregator
 from pipeline.cart.desk import Desk
@@ -65,6 +66,12 @@ class Site:
     @property
     def store_name(self) -> str:
         return self.shop.settings.paper.store_name or self.shop.layout.store_id
+
+    def erase_shopper(self, shopper_id: str, by: str) -> Erased:
+        """Forget a shopper: `pipeline.accounts.erasure`. `AccountError` says what has to end first."""
+        return erase_shopper(
+            self.database, self.evidence, shopper_id, by=by, store_id=self.store_id, clock=self.clock
+        )  # fmt: skip
 
 
 @contextmanager
