@@ -30,6 +30,7 @@ class User:
     shopper_id: str | None
     locale: str | None
     disabled: bool
+    has_password: bool = False
 
 
 class Users:
@@ -119,5 +120,5 @@ def user_of_row(db: Connection, row) -> User:
     mine = db.execute(select(roles.c.role).where(roles.c.user_id == row.user_id)).scalars()
     return User(
         row.user_id, row.name, frozenset(mine), row.address, row.staff_name, row.shopper_id, row.locale,
-        row.disabled_ns is not None,
+        row.disabled_ns is not None, row.password is not None,
     )  # fmt: skip
