@@ -22,7 +22,8 @@ _DAY_NS = 86_400_000_000_000
 _GIFT_DAYS = 14
 _CODE_LETTERS = 10
 """28 to the 10th codes: with a few tries a minute none is found by guessing."""
-_UNKNOWN = "this code is not good (any more): ask for a new one"
+UNKNOWN_CODE = "This code is not good (any more): ask for a new one."
+OWN_CODE = "This coupon is yours already: the code is for a friend."
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ class Wallet:
         def work(db: Connection) -> str:
             gift = db.execute(select(coupon_gifts).where(given).with_for_update()).one_or_none()
             if gift is None or gift.expires_ns <= self._clock():
-                raise CouponError(_UNKNOWN)
+                raise CouponError(UNKNOWN_CODE)
             if gift.from_shopper_id == shopper_id:
-                raise CouponError("this coupon is yours already: the code is for a friend")
+                raise CouponError(OWN_CODE)
             try:
                 self._desk.give(db, gift.coupon_id, gift.from_shopper_id, shopper_id)
             except CouponError:  # used, passed on or expired meanwhile: its ids are nobody else's business
-                raise CouponError(_UNKNOWN) from None
+                raise CouponError(UNKNOWN_CODE) from None
             db.execute(delete(coupon_gifts).where(given))
             return gift.coupon_id
 

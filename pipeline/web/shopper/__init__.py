@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The shopper's pages and API: pass, live cart, receipts, disputes, coupons, leaving."""
+"""The shopper's pages and API: pass, live cart, receipts, disputes, coupons, leaving. No rule lives here."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, FastAPI
 
-from pipeline.web.render import N_, NavItem, page
-from pipeline.web.security import Viewer, viewer
+from pipeline.web.render import N_, NavItem
+from pipeline.web.shopper.api import api_router
+from pipeline.web.shopper.coupon_pages import coupon_router
+from pipeline.web.shopper.leaving_pages import leaving_router
+from pipeline.web.shopper.pages import page_router
+from pipeline.web.shopper.parts import Shopping
+from pipeline.web.shopper.receipt_pages import receipt_router
 from pipeline.web.site import Site
 
 NAV = (NavItem("/shop", N_("Shop"), "shopper"),)
@@ -15,10 +20,16 @@ UPLOADS: dict[str, int] = {}
 
 
 def router(site: Site) -> APIRouter:
-    router = APIRouter()
+    shopping = Shopping(site)
 
-    @router.get("/shop", include_in_schema=False)
-    def home(request: Request, who: Annotated[Viewer, Depends(viewer("shopper"))]) -> Response:
-        return page(request, "shopper/home.html")
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            shopping.close()
 
+    router = APIRouter(lifespan=lifespan)
+    for part in (page_router, receipt_router, coupon_router, leaving_router, api_router):
+        router.include_router(part(shopping))
     return router

@@ -13,7 +13,7 @@ import logging
 import threading
 import uuid
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -87,11 +87,14 @@ class LiveHub:
     def idle(self) -> None:
         """See now and then what the desk noted for visits that are open."""
         self._idled += 1
-        if self._database is None or self._idled % _DESK_EVERY:
-            return
+        if self._idled % _DESK_EVERY == 0 and self.watching():
+            self.look()
+
+    def look(self) -> None:
+        """See at once what the desk noted."""
         with self._lock:
-            visits = self._carts.open_visits() if self._browsers else ()
-        if visits:
+            visits = self._carts.open_visits()
+        if visits and self._database is not None:
             try:
                 with self._database.transaction() as db:
                     noted = desk.noted(db, visits)
@@ -121,7 +124,7 @@ class LiveHub:
         *,
         heartbeat_s: float = _HEARTBEAT_S,
         lifetime_s: float = _LIFETIME_S,
-        may_go_on: Callable[[], bool] = lambda: True,
+        may_go_on: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[bytes]:
         """Server-sent events `cart` (all of it, or null) and `change`, until the browser goes or its time is over."""
         loop = asyncio.get_running_loop()
@@ -138,7 +141,7 @@ class LiveHub:
                 try:
                     yield await asyncio.wait_for(browser.queue.get(), min(heartbeat_s, ends - loop.time()))
                 except TimeoutError:
-                    if not may_go_on():
+                    if may_go_on is not None and not await may_go_on():
                         return
                     yield KEEPALIVE_COMMENT
         finally:

@@ -173,7 +173,11 @@ def test_a_quiet_stream_beats_and_ends_when_it_may_not_go_on(hub):
         stream = hub.stream("anna", heartbeat_s=0.02, lifetime_s=0.2)
         messages = [m async for m in stream]
         assert sum(m.startswith(b":") for m in messages) >= 3
-        signed_out = hub.stream("anna", heartbeat_s=0.02, may_go_on=lambda: False)
+
+        async def no() -> bool:
+            return False
+
+        signed_out = hub.stream("anna", heartbeat_s=0.02, may_go_on=no)
         assert len([m async for m in signed_out]) == 2
         assert hub.watching() == 0
 
