@@ -18,6 +18,7 @@ from pipeline.cart.desk_cli import app as desk_app
 from pipeline.cart.money import plain_text
 from pipeline.cart.receipt_cli import app as receipt_app
 from pipeline.errors import LayoutError, WalkoutError
+from pipeline.evidence.cli import app as evidence_app
 from pipeline.gate.cli import app as gate_app
 from pipeline.operations.cli import catalogue_app, planogram_app
 from pipeline.passes.cli import app as pass_app
@@ -47,6 +48,7 @@ app.add_typer(pay_app, name="pay")
 app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(desk_app, name="desk")
+app.add_typer(evidence_app, name="evidence")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(planogram_app, name="planogram")
 app.add_typer(web_app, name="web")

@@ -23,6 +23,7 @@ from pipeline.evidence.store import EvidenceStore
 from pipeline.evidence.whose import Whose
 from pipeline.messages import Frame, ShelfEvent
 
+NO_CAMERA = "no camera sees this place"
 _STILL_REACH_NS = NS
 """A still is taken from the frame nearest to its time, at most so far away."""
 
@@ -56,32 +57,19 @@ class Cutter:
     def cut(self, event: ShelfEvent) -> list[Clip]:
         """A film for each camera that saw the event, and the shelf before and after. What cannot be made or stored is a
         row that says why; `StateError` when not even that can be written."""
-        subject, visits = self._whose.subject(event), self._whose.visits(event)
-        is_mine = self._whose.is_mine(subject, event)
+        is_mine = self._whose.is_mine(self._whose.subject(event), event)
         cameras = self.cameras(event)
-        t0, t1 = self.span_ns(event)
-
-        def blank(kind: Kind, camera_id: str, rank: int = 0) -> Clip:
-            clip_id = clip_id_of(event.event_id, kind, camera_id if kind == "clip" else "")
-            return Clip(
-                clip_id, event.store_id, event.event_id, kind, camera_id, subject, tuple(visits), t0, t1, rank=rank
-            )
-
-        made = [self._film(blank("clip", camera_id, rank), is_mine) for rank, camera_id in enumerate(cameras)]
-        if cameras:
-            made += [self._still(blank(kind, cameras[0]), event, is_mine) for kind in ("before", "after")]
-        return made
+        if not cameras:
+            return [self._store.put_without(self._blank(event, "clip", ""), "missing", NO_CAMERA)]
+        made = [self._film(self._blank(event, "clip", camera, rank), is_mine) for rank, camera in enumerate(cameras)]
+        return made + [
+            self._still(self._blank(event, kind, cameras[0]), event, is_mine) for kind in ("before", "after")
+        ]
 
     def give_up(self, event: ShelfEvent, reason: str) -> None:
         """Only rows that say why there is nothing."""
-        subject, visits = self._whose.subject(event), self._whose.visits(event)
-        t0, t1 = self.span_ns(event)
-        for rank, camera_id in enumerate(self.cameras(event)):
-            clip_id = clip_id_of(event.event_id, "clip", camera_id)
-            clip = Clip(
-                clip_id, event.store_id, event.event_id, "clip", camera_id, subject, tuple(visits), t0, t1, rank=rank
-            )
-            self._store.put_without(clip, "missing", reason)
+        for rank, camera_id in enumerate(self.cameras(event) or [""]):
+            self._store.put_without(self._blank(event, "clip", camera_id, rank), "missing", reason)
 
     def cameras(self, event: ShelfEvent) -> list[str]:
         """Those that saw it, else those that see the place best by the layout."""
@@ -89,6 +77,15 @@ class Cutter:
         return (seen or cameras_for(self._layout, event.gondola_id, event.slot_id))[: self._settings.max_cameras]
 
     # --- inside ---
+
+    def _blank(self, event: ShelfEvent, kind: Kind, camera_id: str, rank: int = 0) -> Clip:
+        """A clip of which nothing is made yet. A still has one id whatever the camera."""
+        clip_id = clip_id_of(event.event_id, kind, camera_id if kind == "clip" else "")
+        t0, t1 = self.span_ns(event)
+        return Clip(
+            clip_id, event.store_id, event.event_id, kind, camera_id, self._whose.subject(event),
+            tuple(self._whose.visits(event)), t0, t1, rank=rank,
+        )  # fmt: skip
 
     def _film(self, clip: Clip, is_mine: IsMine) -> Clip:
         s = self._settings

@@ -11,8 +11,10 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.capture.ring import PacketRing
 from pipeline.capture.sources import LiveSource
 from pipeline.capture.window import Capture
+from pipeline.errors import CaptureError
 
 SIZE_PX = (160, 96)
 WINDOW_NS = 100_000_000
@@ -97,11 +99,19 @@ def cameras():
         camera.close()
 
 
-def open_capture(urls, statuses):
+def open_capture(urls, statuses, ring=lambda: None):
     stop = threading.Event()
     sources = {
         name: LiveSource(
-            name, url, SIZE_PX, stop, open_timeout_s=2, read_timeout_s=1, first_pause_s=0.1, longest_pause_s=0.5
+            name,
+            url,
+            SIZE_PX,
+            stop,
+            open_timeout_s=2,
+            read_timeout_s=1,
+            first_pause_s=0.1,
+            longest_pause_s=0.5,
+            ring=ring(),
         )
         for name, url in urls.items()
     }
@@ -151,6 +161,19 @@ def test_capture_times_are_on_the_stores_clock(cameras):
     assert 0 <= lag_s < 2
     gaps = np.diff([f.captured_at_ns for f in frames]) / 1e9
     assert np.median(gaps) == pytest.approx(0.1, abs=0.03)
+
+
+def test_what_a_camera_sent_can_be_looked_back_at(cameras):
+    camera, statuses = cameras(), []
+    with open_capture({"cam": camera.url}, statuses, ring=lambda: PacketRing(30)) as capture:
+        windows = iter(capture)
+        until(windows, lambda w: w.frames, 15)
+        shown = [w.frames["cam"] for w in (next(windows) for _ in range(20)) if w.frames]
+        again = {f.captured_at_ns: f for f in capture.between("cam", shown[3].captured_at_ns, shown[-2].captured_at_ns)}
+    assert [f.captured_at_ns for f in shown[3:-1]] == [t for t in again if t in {f.captured_at_ns for f in shown}]
+    assert all(np.array_equal(f.image, again[f.captured_at_ns].image) for f in shown[3:-1])
+    with open_capture({"cam": camera.url}, statuses) as capture, pytest.raises(CaptureError, match="nothing is kept"):
+        list(capture.between("cam", 0, time.time_ns()))
 
 
 @pytest.mark.parametrize(
