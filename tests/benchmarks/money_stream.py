@@ -76,7 +76,7 @@ def chain(
         "receipts": len(seen.exit_to_receipt_s), "lag_records_p50": _quantile(behind, 0.5),
         "lag_records_p95": _quantile(behind, 0.95), "lag_records_max": max(behind, default=0),
         "lag_records_at_the_end": behind[-1] if behind else None, "drained_after_s": round(seen.drained_s, 1),
-        "lag_every_30_s": [records for second, records in seen.lag if int(second) % 30 == 0],
+        "lag_every_30_s": [records for n, (_, records) in enumerate(seen.lag) if n % 30 == 29],
         **_quantiles("exit_to_receipt", seen.exit_to_receipt_s),
     }  # fmt: skip
 
@@ -202,7 +202,7 @@ class _Watch:
                 done = db.execute(
                     select(func.sum(positions.c.next_offset)).where(positions.c.consumer_group == GROUP)
                 ).scalar()
-            self.lag.append((round(time.monotonic() - started, 1), max(end - (done or 0), 0)))
+            self.lag.append((round(time.monotonic() - started, 1), max(end - int(done or 0), 0)))
         ends.close()
         database.close()
 
