@@ -31,7 +31,7 @@ _EVERY_NS = 2 * S
 _RESUME_S = 120.0
 """For so long a restart waits for what the log holds since the newest state."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
-"""Between attempts to reach a database that is away: one that does not even refuse takes seconds of the cameras' loop."""
+"""Between attempts to reach a database that is away. One that does not even refuse takes seconds of the cameras."""
 
 
 class LiveGate:
