@@ -153,6 +153,15 @@ def history(db: Connection, *, case_id: str | None = None, visit_id: str | None 
     return [_entry(row) for row in db.execute(query)]
 
 
+def newest(db: Connection, limit: int, store_id: str | None = None) -> list[Entry]:
+    """The entries written last, newest first; of one store, or of all."""
+    key = audit_trail.c.at_ns.desc(), audit_trail.c.store_id, audit_trail.c.sequence.desc()
+    query = select(audit_trail).order_by(*key).limit(limit)
+    if store_id is not None:
+        query = query.where(audit_trail.c.store_id == store_id)
+    return [_entry(row) for row in db.execute(query)]
+
+
 def canonical(value: Any) -> str:
     """JSON with one way to write each value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

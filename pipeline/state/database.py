@@ -116,8 +116,7 @@ class Database:
                 now = time.monotonic()
                 if since is None:
                     since = now
-                    if self._wait_s > 0:
-                        logger.warning("%s; waiting%s", error, _at_most(self._wait_s))
+                    logger.warning("%s; waiting%s", error, _at_most(self._wait_s))
                 left_s = since + self._wait_s - now
                 if left_s <= 0:
                     raise StateUnreachableError(

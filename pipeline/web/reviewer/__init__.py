@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The reviewer's pages and API: the queue, one case with its evidence, figures, the audit trail. No rule lives here."""
 
-from typing import Annotated
+from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi import APIRouter
 
-from pipeline.web.render import N_, NavItem, page
-from pipeline.web.security import Viewer, viewer
+from pipeline.web.render import N_, NavItem
+from pipeline.web.reviewer.api import api_router
+from pipeline.web.reviewer.pages import pages_router
+from pipeline.web.reviewer.replays import Replays
 from pipeline.web.site import Site
 
 NAV = (NavItem("/review", N_("Review"), "reviewer"),)
@@ -16,9 +17,7 @@ UPLOADS: dict[str, int] = {}
 
 def router(site: Site) -> APIRouter:
     router = APIRouter()
-
-    @router.get("/review", include_in_schema=False)
-    def home(request: Request, who: Annotated[Viewer, Depends(viewer("reviewer"))]) -> Response:
-        return page(request, "reviewer/home.html")
-
+    replays = Replays(lambda case_id: site.review.replay(case_id))
+    router.include_router(api_router(site, replays))
+    router.include_router(pages_router(site, replays))
     return router

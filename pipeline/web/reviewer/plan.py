@@ -15,6 +15,7 @@ import numpy as np
 from calibration.layout import StoreLayout
 
 _MARGIN_CM = 30
+_MARK_CM = 36
 _LONGEST_PATH = 400
 """Points of a path on the page: more would not be seen, and a visit of an hour has 36,000."""
 
@@ -31,13 +32,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class PathView:
-    """`points`: for a polyline. `timed`: (ns since the Unix epoch as text, x_cm, y_cm), for the dot that moves with the
-    clips. `mine`: of the shopper concerned."""
+    """`points`: for a polyline. `timed`: (ms since the Unix epoch, x_cm, y_cm), for the dot that moves with the clips:
+    scripts count exactly up to 2^53, and ns are more. `mine`: of the shopper concerned."""
 
     label: str
     mine: bool
     points: str
-    timed: tuple[tuple[str, float, float], ...]
+    timed: tuple[tuple[int, float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class PlanView:
     cameras: tuple[tuple[str, str, bool], ...]
     paths: tuple[PathView, ...]
     moments: tuple[Moment, ...]
+
+    @property
+    def track(self) -> list[tuple[int, float, float]]:
+        """Where the shopper concerned was, in time order."""
+        return sorted(point for path in self.paths for point in path.timed)
 
 
 def plan_of(
@@ -108,16 +114,20 @@ def _camera(camera: Any) -> str:
 def _path(label: str, mine: bool, points: Sequence[tuple[int, float, float]]) -> PathView:
     kept = points[:: max(1, -(-len(points) // _LONGEST_PATH))]
     xy_cm = np.round(_cm(np.array([p[1:] for p in kept]))).tolist()
-    timed = tuple((str(p[0]), x, y) for p, (x, y) in zip(kept, xy_cm, strict=True)) if mine else ()
+    timed = tuple((p[0] // 1_000_000, x, y) for p, (x, y) in zip(kept, xy_cm, strict=True)) if mine else ()
     return PathView(label, mine, _text(xy_cm), timed)
 
 
 def _moments(moments: Iterable[tuple[str, int]], path: list[tuple[int, float, float]]) -> Iterable[Moment]:
+    taken: set[tuple[int, int]] = set()
     for number, (event_id, at_ns) in enumerate(moments, start=1):
         nearest = min(path, key=lambda p: abs(p[0] - at_ns), default=None)
         if nearest is not None and abs(nearest[0] - at_ns) <= 2_000_000_000:
-            x, y = _cm(np.array(nearest[1:]))
-            yield Moment(event_id, number, round(float(x)), round(float(y)))
+            x, y = (round(float(v)) for v in _cm(np.array(nearest[1:])))
+            while any(abs(x - tx) < _MARK_CM and abs(y - ty) < _MARK_CM for tx, ty in taken):
+                x += _MARK_CM  # beside the one that is there, as two hands into one shelf are
+            taken.add((x, y))
+            yield Moment(event_id, number, x, y)
 
 
 def _cm(xy_m: np.ndarray) -> np.ndarray:

@@ -15,7 +15,9 @@ export class Overlay {
     this.mediaTime = 0;
     this.shown = { boxes: true, hands: true };
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) this.watch();
-    else for (const name of ["timeupdate", "seeked"]) video.addEventListener(name, () => this.draw(video.currentTime));
+    else video.addEventListener("timeupdate", () => this.draw(video.currentTime));
+    // Not every frame that a seek shows is told of above.
+    video.addEventListener("seeked", () => this.draw(video.currentTime));
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 

@@ -208,6 +208,7 @@ export class Player {
     const label = playing ? this.texts.pause : this.texts.play;
     if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
     for (const view of this.views) view.figure.classList.toggle("is-outside", !this.clock.covers(view));
+    this.root.dispatchEvent(new CustomEvent("player-time", { bubbles: true, detail: { time } }));
   }
 
   speed() {
