@@ -146,7 +146,7 @@ def train_keypoints(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = KeypointNet().to(device, memory_format=torch.channels_last)
     if start_from:
-        net.load_state_dict(torch.load(start_from, weights_only=True)["weights"])
+        net.load_state_dict(torch.load(start_from, map_location="cpu", weights_only=True)["weights"])
     mean = copy.deepcopy(net).eval()
     steps_an_epoch = len(people) // batch
     total = epochs * steps_an_epoch
@@ -172,7 +172,8 @@ def train_keypoints(
             step += 1
             _follow(mean, net, min(0.999, (1 + step) / (10 + step)))
             losses.append(float(loss.detach()))
-        torch.save({"weights": mean.state_dict(), "license": "AGPL-3.0-or-later"}, out / "keypoints.pt")
+        weights = {name: value.cpu() for name, value in mean.state_dict().items()}
+        torch.save({"weights": weights, "license": "AGPL-3.0-or-later"}, out / "keypoints.pt")
         if progress is not None:
             progress(epoch, epochs, {"loss": float(np.mean(losses)), **_figures(mean, held_out, device)})
     return out / "keypoints.pt"
