@@ -71,6 +71,21 @@ class EmbeddedLog:
         with self._errors("read"):
             return {(topic, 0): self._db.execute(newest, (topic,)).fetchone()[0] + 1 for topic in topics}
 
+    def prune(self, before_ns: int, *, dry_run: bool = False) -> int:
+        """Delete events from before then, as Kafka's retention would; how many. Receipts stay, as does the newest
+        record of each topic, which says where the topic ends. `dry_run` only counts."""
+        old = (
+            "FROM records WHERE topic <> ? AND json_valid(CAST(body AS TEXT))"
+            " AND json_extract(CAST(body AS TEXT), '$.at_ns') < ?"
+            " AND position NOT IN (SELECT max(position) FROM records GROUP BY topic)"
+        )
+        arguments = (TOPIC_OF["receipt-issued"], before_ns)
+        with self._errors("prune"):
+            if dry_run:
+                return self._db.execute(f"SELECT count(*) {old}", arguments).fetchone()[0]
+            with self._transaction():
+                return self._db.execute(f"DELETE {old}", arguments).rowcount
+
     def close(self) -> None:
         self._db.close()
 

@@ -40,6 +40,44 @@ def current(url: Url) -> None:
     database.close()
 
 
+@app.command()
+def prune(
+    url: Url,
+    keep_days: Annotated[
+        int,
+        typer.Option("--keep-days", min=30, help="What is younger stays; cards are disputed for 120 days and more."),
+    ] = 400,
+    log: Annotated[str | None, typer.Option("--log", help="An embedded log, sqlite:///FILE, to be pruned too.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+) -> None:
+    """Delete old events, notices of payment providers and entries at gates. A shop may go on meanwhile.
+
+    Receipts, payments, the ledger and the audit trail stay for ever; so do the events of visits whose receipt is held,
+    whose payment is open, or about which there is a case.
+    """
+    import time
+
+    from pipeline.errors import EventLogError
+    from pipeline.eventlog import open_log
+    from pipeline.eventlog.embedded import EmbeddedLog
+    from pipeline.retention import prune as delete_old
+    from pipeline.state.database import Database
+
+    opened = None if log is None else open_log(log)
+    if opened is not None and not isinstance(opened, EmbeddedLog):
+        opened.close()
+        raise EventLogError(f"log {log}: Kafka prunes by itself (retention.ms of its topics); expected sqlite:///FILE")
+    database = Database(url)
+    done = delete_old(database, time.time_ns() - keep_days * 86_400 * 1_000_000_000, opened, dry_run=dry_run)
+    database.close()
+    told = [
+        f"{done.events} events", f"{done.notices} notices", f"{done.gate_entries} entries",
+        *([] if done.log_records is None else [f"{done.log_records} records of the log"]),
+    ]  # fmt: skip
+    verb = "would be deleted" if dry_run else "deleted"
+    print(f"{verb}: {', '.join(told)}; {done.events_kept} old events kept, of visits that are not done with")
+
+
 def _move(url: str, revision: str) -> None:
     from pipeline.state.database import Database
 
