@@ -103,6 +103,13 @@ def run(
         f"{summary.camera_frames} camera-frames in {summary.wall_s:.1f} s: "
         f"{summary.camera_frames_per_s:.0f} a second, {summary.realtime_factor:.2f} of real time"
     )
+    if summary.evidence:
+        kept, seconds = summary.evidence, summary.stages_s.get("evidence", 0.0)
+        console.print(
+            f"evidence of {kept['events']} shelf events: {kept['items']} clips and stills, "
+            f"{kept['bytes'] / 1e6:.1f} MB, {kept['missing']} missing, {seconds:.1f} s of the time",
+            highlight=False,
+        )
     for path in sorted(out.iterdir()):
         if path.suffix in {".mp4", ".png", ".json", ".jsonl", ".csv"}:
             console.print(f"  {path}", highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ from pipeline.state import Database
 @dataclass(frozen=True)
 class RunSummary:
     """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading. `source`: the
-    folder of the recording, or of the store."""
+    folder of the recording, or of the store. `evidence`: shelf events that were cut, clips and stills (`items`) and
+    their bytes, and those that are missing; empty when none were wanted."""
 
     name: str
     store_id: str
@@ -71,6 +72,7 @@ class RunSummary:
     held_for_review: int
     without_pass: int = 0
     source: str = ""
+    evidence: dict[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -307,6 +309,7 @@ class _Loop:
             held_for_review=sum(r.held_for_review for r in receipts),
             without_pass=self._without_pass,
             source=str(self._shop.folder.resolve()),
+            evidence=asdict(self._evidence.counts) if self._evidence is not None else {},
         )
 
 

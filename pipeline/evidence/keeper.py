@@ -27,6 +27,7 @@ from pipeline.evidence.store import EvidenceStore
 from pipeline.evidence.whose import Whose
 from pipeline.messages import CameraTracks, Event, FloorTrack, ShelfEvent
 from pipeline.observe.logs import get_logger
+from pipeline.observe.metrics import EVIDENCE
 
 log = get_logger(__name__)
 
@@ -37,7 +38,8 @@ _LAST_S = 30.0
 
 @dataclass
 class Counts:
-    """What has become of the events: how many were cut, and clips and pictures that could not be made."""
+    """What has become of the shelf events: how many were cut, the clips and stills that were stored and their bytes,
+    and those that could not be."""
 
     events: int = 0
     items: int = 0
@@ -112,6 +114,7 @@ class EvidenceKeeper:
             self.counts.bytes += sum(clip.bytes for clip in made)
             self.counts.missing += sum(clip.state == "missing" for clip in made)
         for clip in made:
+            EVIDENCE.labels(clip.state).inc()
             if clip.state == "missing":
                 log.warning("evidence is missing", event_id=clip.event_id, camera=clip.camera_id, reason=clip.reason)
 

@@ -33,3 +33,4 @@ GATE_TAPS = Counter(
 )
 WITHOUT_PASS = Counter("walkout_visits_without_pass", "People who came in on nobody's pass.", ["gate"])
 PAYMENTS = Counter("walkout_payments", "Payments by how they ended.", ["outcome"])
+EVIDENCE = Counter("walkout_evidence_items", "Clips and stills of shelf events, by what became of them.", ["state"])

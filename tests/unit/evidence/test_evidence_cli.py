@@ -58,7 +58,10 @@ def test_a_run_keeps_a_film_of_every_shelf_event_and_says_what_it_cost(run):
     films = [c for c in listed(run) if c["kind"] == "clip"]
     assert {c["event_id"] for c in films} == shelf and len(shelf) == 5
     assert all(c["state"] == "ready" and c["bytes"] > 0 and c["camera_id"] == "cam1" for c in films)
-    assert json.loads((run / "run.json").read_text())["stages_s"]["evidence"] > 0
+    summary = json.loads((run / "run.json").read_text())
+    assert summary["stages_s"]["evidence"] > 0
+    total = sum(c["bytes"] for c in listed(run))
+    assert summary["evidence"] == {"events": 5, "items": 15, "bytes": total, "missing": 0}
     assert "10 ready" not in walkout("list", run) and "15 ready" in walkout("list", run)  # before and after, too
 
 
