@@ -23,6 +23,8 @@ from pipeline.gate.cli import app as gate_app
 from pipeline.operations.cli import catalogue_app, planogram_app
 from pipeline.passes.cli import app as pass_app
 from pipeline.payment.cli import app as pay_app
+from pipeline.review.cli import app as review_app
+from pipeline.review.replay_cli import replay
 from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
 from pipeline.web.cli import app as web_app
@@ -49,11 +51,13 @@ app.add_typer(state_app, name="state")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(desk_app, name="desk")
 app.add_typer(evidence_app, name="evidence")
+app.add_typer(review_app, name="review")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(planogram_app, name="planogram")
 app.add_typer(web_app, name="web")
 app.command()(demo)
 app.command()(track)
+app.command()(replay)
 app.add_typer(score_app, name="score")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; made if it is not there.")]
@@ -113,25 +117,6 @@ def run(
     for path in sorted(out.iterdir()):
         if path.suffix in {".mp4", ".png", ".json", ".jsonl", ".csv"}:
             console.print(f"  {path}", highlight=False, soft_wrap=True)
-
-
-@app.command()
-def replay(
-    recording: Annotated[Path, typer.Argument(metavar="REC")],
-    against: Annotated[Path, typer.Option("--against", help="An earlier run of the same recording.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep the new run here.")] = None,
-    person_weights: PersonWeights = None,
-    product_weights: ProductWeights = None,
-) -> None:
-    """Run a recording again on today's build and show what differs; exit code 1 when something does."""
-    from pipeline import runtime
-
-    difference = runtime.replay(
-        recording, against, out_dir=out, person_weights=person_weights, product_weights=product_weights
-    )
-    Console().print(difference.text(), highlight=False, markup=False)
-    if difference:
-        raise typer.Exit(1)
 
 
 @layout_app.command("check")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import RecordingError
+from pipeline.messages import ReceiptIssued
 from pipeline.run_files import EVENTS, RECEIPTS, TRACKS
 
 _SHOWN = 20
@@ -45,7 +46,7 @@ class RunDifference:
 def compare_runs(before: Path, after: Path) -> RunDifference:
     """Compare the folders of two runs; `RecordingError` when one is not a run."""
     return RunDifference(
-        tuple(_receipts(_read(before, RECEIPTS), _read(after, RECEIPTS))),
+        tuple(_receipts(*(json.loads(_read(folder, RECEIPTS))["receipts"] for folder in (before, after)))),
         tuple(_events(_read(before, EVENTS), _read(after, EVENTS))),
         tuple(_tracks(_read(before, TRACKS), _read(after, TRACKS))),
     )
@@ -58,9 +59,28 @@ def _read(folder: Path, name: str) -> str:
         raise RecordingError(f"{folder / name}: {error.strerror}; is {folder} a run?") from None
 
 
-def _receipts(before: str, after: str) -> list[str]:
-    old = {(r["receipt_id"], r["version"]): r for r in json.loads(before)["receipts"]}
-    new = {(r["receipt_id"], r["version"]): r for r in json.loads(after)["receipts"]}
+def receipt_differences(before: Sequence[ReceiptIssued], after: Sequence[ReceiptIssued]) -> list[str]:
+    """Of receipts of the same visits: one line each for people. Event ids and probabilities are not compared: another
+    tracker names and weighs things differently, and what counts is what is billed, held and why."""
+
+    def plain(receipts: Sequence[ReceiptIssued]) -> list[dict]:
+        found = []
+        for receipt in receipts:
+            data = receipt.model_dump(mode="json", exclude={"event_id", "at_ns", "entered_at_ns", "left_at_ns"})
+            for line in data["lines"]:
+                for name in ("event_ids", "alternatives", "taken_at_ns", "line_id"):
+                    del line[name]
+            for note in data["notes"]:
+                del note["event_ids"]
+            found.append(data)
+        return found
+
+    return _receipts(plain(before), plain(after))
+
+
+def _receipts(before: Sequence[dict], after: Sequence[dict]) -> list[str]:
+    old = {(r["receipt_id"], r["version"]): r for r in before}
+    new = {(r["receipt_id"], r["version"]): r for r in after}
     lines = []
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key), new.get(key)

@@ -149,7 +149,7 @@ def replay(
     `out_dir` keeps the new run; without it, it is thrown away. Weights of the same names as then are used unless others
     are given. The difference is false when there is none.
     """
-    then = _weights_of(Path(against))
+    then = weights_of(Path(against))
     person_weights, product_weights = person_weights or then["person"], product_weights or then["product"]
     with tempfile.TemporaryDirectory(prefix="walkout-replay-") as scratch:
         new = Path(out_dir) if out_dir is not None else Path(scratch)
@@ -162,7 +162,7 @@ def replay(
         return compare_runs(Path(against), new)
 
 
-def _weights_of(folder: Path) -> dict[str, str | None]:
+def weights_of(folder: Path) -> dict[str, str | None]:
     """Names of the weights that an earlier run used; None where it does not say."""
     try:
         weights = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["weights"]

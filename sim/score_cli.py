@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""`walkout score REC RUN` and `walkout score tracks TRUTH TRACKS`."""
+"""`walkout score REC RUN`, `walkout score tracks TRUTH TRACKS` and `walkout score --cases DIR`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from pipeline.review.replay_cli import score_cases
 from sim.cli import _needs, score
 
 
 class _RunByDefault(TyperGroup):
-    """`walkout score REC RUN` is short for `walkout score run REC RUN`."""
+    """`walkout score REC RUN` is short for `walkout score run REC RUN`, `--cases DIR` for `cases DIR`."""
 
     def parse_args(self, ctx, args):
+        if "--cases" in args:
+            args = ["cases", *(a for a in args if a != "--cases")]
         if args and args[0] not in self.commands and args[0] not in ("--help", "--install-completion"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -28,9 +31,11 @@ class _RunByDefault(TyperGroup):
 app = typer.Typer(
     cls=_RunByDefault,
     no_args_is_help=True,
-    help="Compare a run with the truth of its recording (walkout score REC RUN), or tracks with true tracks.",
+    help="Compare a run with the truth of its recording (walkout score REC RUN), tracks with true tracks, or today's "
+    "build with what people have agreed on (walkout score --cases DIR).",
 )
 app.command("run")(score)
+app.command("cases")(score_cases)
 
 
 @app.command()

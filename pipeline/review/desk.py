@@ -9,9 +9,7 @@ trail. A crash leaves all of it or nothing; the same key again is answered from 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, select
@@ -25,6 +23,7 @@ from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.observe.logs import get_logger
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
+from pipeline.review.again import Again, Around
 from pipeline.review.model import DISPUTE_KINDS, LONGEST_TEXT, RESOLVED, SECOND_LOOK, Case, Outcome, Request
 from pipeline.review.path import tracks_file
 from pipeline.review.plan import SAID, plan_of
@@ -33,9 +32,6 @@ from pipeline.review.settings import ReviewSettings
 from pipeline.review.view import CaseView, view_of
 from pipeline.state import Database
 
-if TYPE_CHECKING:
-    from pipeline.evidence import EvidenceStore
-
 log = get_logger(__name__)
 S = 1_000_000_000
 DAY_NS = 24 * 3600 * S
@@ -43,7 +39,7 @@ _MOST_UNDECIDED = 50
 """Cases of one receipt that wait at the same time: more is somebody playing."""
 
 
-class ReviewDesk:
+class ReviewDesk(Again):
     """Everything about cases of the stores whose state this is.
 
     Args:
@@ -51,19 +47,16 @@ class ReviewDesk:
         clock: ns since the Unix epoch.
         told_ns: of a recorded run: when it was made. Its receipts can be disputed from then on, not from the time that
             was recorded.
-        evidence: where clips are; None: there are none.
-        folders: where `tracks.csv` may be, for the path on the floor.
+        around: what there is besides the state.
     """
 
     def __init__(
         self, database: Database, desk: Desk, prices: PriceBook, settings: ReviewSettings | None = None, *,
-        clock: Callable[[], int] = time.time_ns, told_ns: int = 0, evidence: EvidenceStore | None = None,
-        folders: Sequence[Path] = (),
+        clock: Callable[[], int] = time.time_ns, told_ns: int = 0, around: Around | None = None,
     ) -> None:  # fmt: skip
-        self._database, self._desk, self._prices = database, desk, prices
-        self.settings = settings or ReviewSettings()
-        self._clock, self._told_ns = clock, told_ns
-        self._evidence, self._folders = evidence, tuple(folders)
+        super().__init__(database, settings or ReviewSettings(), clock, around or Around())
+        self._desk, self._prices = desk, prices
+        self._told_ns = told_ns
 
     # --- the shopper ---
 
@@ -134,7 +127,8 @@ class ReviewDesk:
 
     def view(self, case_id: str) -> CaseView:
         """One case with all that there is to look at. `UnknownCaseError`: there is none."""
-        return view_of(self._database, case_id, self._prices, self._evidence, tracks_file(*self._folders))
+        tracks = tracks_file(self._around.run, *self._around.folders)
+        return view_of(self._database, case_id, self._prices, self._around.evidence, tracks)
 
     def cases_of(self, receipt_id: str) -> list[Case]:
         """All cases of a receipt, oldest first."""

@@ -5,7 +5,7 @@ desk of a store or a recorded run."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from pipeline.cart.desk import Desk
 from pipeline.cart.price_book import PriceBook
 from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog
-from pipeline.review.desk import ReviewDesk
+from pipeline.review.desk import Around, ReviewDesk
 from pipeline.review.intake import GROUP, TOPICS, ReviewIntake
 from pipeline.review.settings import ReviewSettings
 from pipeline.run_files import SUMMARY
@@ -21,19 +21,26 @@ from pipeline.state import Database
 
 if TYPE_CHECKING:
     from pipeline.evidence import EvidenceStore
+    from pipeline.shop import Shop
 
 
 def review_desk(
-    database: Database, desk: Desk, prices: PriceBook, settings: ReviewSettings, *, run: Path | None = None,
-    evidence: EvidenceStore | None = None, folders: Sequence[Path] = (), clock: Callable[[], int] = time.time_ns,
-) -> ReviewDesk:  # fmt: skip
+    database: Database,
+    desk: Desk,
+    shop: Shop,
+    *,
+    run: Path | None = None,
+    evidence: EvidenceStore | None = None,
+    folders: tuple[Path, ...] = (),
+    clock: Callable[[], int] = time.time_ns,
+) -> ReviewDesk:
     """The desk over one state. `run`: the folder of a recorded run, whose receipts can be disputed from when it was
     made; `folders`: where else `tracks.csv` may be."""
     summary = run / SUMMARY if run else None
     told_ns = summary.stat().st_mtime_ns if summary and summary.exists() else 0
+    around = Around(shop, run, evidence, folders)
     return ReviewDesk(
-        database, desk, prices, settings, clock=clock, told_ns=told_ns, evidence=evidence,
-        folders=[*([run] if run else []), *folders],
+        database, desk, shop.prices, shop.settings.review, clock=clock, told_ns=told_ns, around=around
     )  # fmt: skip
 
 

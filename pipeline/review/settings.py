@@ -29,7 +29,8 @@ class ReviewSettings(BaseModel):
 
     `dispute_days`: for how long after the exit a receipt can be disputed. `promise_hours`, `held_promise_hours`: by
     when a dispute, and what the shop holds by itself, are to be answered. `lease_minutes`: for how long a case is its
-    reviewer's who has claimed it and says nothing more. `rules`: see `ReviewRules`.
+    reviewer's who has claimed it and says nothing more. `cases_folder`: where regression cases are kept; `cases` in the
+    run's or the store's folder by default. `rules`: see `ReviewRules`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,4 +39,5 @@ class ReviewSettings(BaseModel):
     promise_hours: float = Field(default=24.0, gt=0)
     held_promise_hours: float = Field(default=48.0, gt=0)
     lease_minutes: float = Field(default=10.0, gt=0)
+    cases_folder: str | None = None
     rules: ReviewRules = Field(default_factory=ReviewRules)

@@ -113,9 +113,7 @@ def open_site(
         desk, store = Desk(database, shop.prices, clock), open_evidence(
             evidence.url or folder / EVIDENCE, database, evidence, clock
         )  # fmt: skip
-        review = review_desk(
-            database, desk, shop.prices, shop.settings.review, run=run, evidence=store, folders=[folder], clock=clock
-        )  # fmt: skip
+        review = review_desk(database, desk, shop, run=run, evidence=store, folders=(folder,), clock=clock)
         site = Site(
             shop, folder, run, database, desk, store, log, log_url, Accounts(database, settings, clock), clock, review
         )  # fmt: skip

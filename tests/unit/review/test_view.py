@@ -7,7 +7,7 @@ from pipeline.errors import UnknownCaseError
 from pipeline.evidence import open_evidence
 from pipeline.evidence.clip import Clip, clip_id_of
 from pipeline.messages import EvidenceRef
-from pipeline.review.desk import ReviewDesk
+from pipeline.review.desk import Around, ReviewDesk
 from pipeline.review.path import points_between, tracks_file
 from tests.unit.cart.events import BREAD, COLA, T0, WATER, S, pick, visit
 
@@ -33,9 +33,8 @@ def desk(shop, tmp_path):
     rows = [f"{T0 + k * S // 10},{track},{k / 100:.4f},1.0000" for k in range(-600, 1200) for track in ("t1", "t3")]
     (tmp_path / "tracks.csv").write_text("\n".join(["at_ns,track,x_m,y_m", *rows]) + "\n")
     shop.tell(unsure())
-    return ReviewDesk(
-        shop.database, shop.staff, shop.prices, clock=lambda: shop.now_ns, evidence=evidence, folders=[tmp_path]
-    )  # fmt: skip
+    around = Around(evidence=evidence, folders=(tmp_path,))
+    return ReviewDesk(shop.database, shop.staff, shop.prices, clock=lambda: shop.now_ns, around=around)
 
 
 def test_all_that_there_is_to_look_at(shop, desk):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The figures on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.cart.money import plain_text
+from pipeline.review.figures import Figures, Tally, Waits
+
+
+def print_figures(found: Figures, console: Console | None = None) -> None:
+    console = console or Console()
+    share = found.all.held_share
+    held = "" if share is None else f" ({share:.1%})"
+    console.print(f"{found.all.visits} visits, {found.all.held_visits} held for review{held}", highlight=False)
+    console.print(
+        f"time to a decision: {_waits(found.waits)}; of disputes: {_waits(found.dispute_waits)}", highlight=False
+    )
+    _table(console, "Disputes by kind", found.kinds)
+    _table(console, "By store", {store: s.tally for store, s in found.stores.items()})
+    _table(console, "By product", found.products)
+    _table(console, "By camera", found.cameras)
+
+
+def _waits(waits: Waits) -> str:
+    if waits.p50_s is None or waits.p95_s is None:
+        return "none yet"
+    return f"{_time(waits.p50_s)} in the median, {_time(waits.p95_s)} at 95 %, {waits.late} of {waits.decided} late"
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _table(console: Console, title: str, tallies: Mapping[str, Tally]) -> None:
+    if not tallies:
+        return
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in ("disputes", "upheld", "refused", "waiting", "held", "by rule", "paid back", "charged"):
+        table.add_column(column, justify="right")
+    for name, t in tallies.items():
+        counts = (t.disputes, t.upheld, t.refused, t.waiting, t.held, t.by_rule)
+        money = (", ".join(plain_text(v, c) for c, v in m.items()) for m in (t.paid_back_minor, t.charged_minor))
+        table.add_row(escape(name), *map(str, counts), *money)
+    console.print(table)
