@@ -34,9 +34,7 @@ def replay(
     from pipeline.errors import RecordingError
 
     if (against is None) == (visit is None):
-        raise RecordingError(
-            "expected `walkout replay REC --against RUN` for a recording, or `walkout replay RUN --visit ID` for a visit"
-        )
+        raise RecordingError("expected `walkout replay REC --against RUN` or `walkout replay RUN --visit ID`")
     if against is not None:
         from pipeline import runtime
 
