@@ -4,6 +4,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -25,6 +26,12 @@ from tests.unit.cart.events import BREAD, COLA, T0, S, pick, put_back, small_cat
 BOOK, RULES = PriceBook.of(small_catalogue()), BillingRules()
 ANNA = visit(pick(1), pick(2, BREAD), put_back(3))
 BEN = visit(pick(4, person="t2", event_id="ben-1"), track="t2", shopper="ben", visit_id="v2", until_s=60)
+
+
+def in_a_loop(work):
+    """In a thread of its own: Playwright, which other tests of a session use, keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(work())).result(60)
 
 
 def parsed(message: bytes):
@@ -102,7 +109,7 @@ def test_what_is_appended_to_the_log_reaches_the_shopper_and_nobody_else(log, hu
             assert (await ben.next())[2]["visit_id"] == "v2"
         assert hub.watching() == 0
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_a_browser_that_comes_back_misses_nothing(hub):
@@ -131,7 +138,7 @@ def test_a_browser_that_comes_back_misses_nothing(hub):
         async with reading(hub, "anna", number) as late:
             assert (await late.next())[0] == "cart"
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_a_receipt_is_told_to_who_was_there_and_not_to_who_comes_later(hub):
@@ -147,7 +154,7 @@ def test_a_receipt_is_told_to_who_was_there_and_not_to_who_comes_later(hub):
         async with reading(hub, "anna") as later:
             assert (await later.next())[2] is None
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_a_browser_that_does_not_keep_up_is_let_go(hub, monkeypatch):
@@ -165,7 +172,7 @@ def test_a_browser_that_does_not_keep_up_is_let_go(hub, monkeypatch):
         async with reading(hub, "anna", number) as again:
             assert [(await again.next())[2]["seq"] for _ in range(40)] == list(range(1, 41))
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_a_quiet_stream_beats_and_ends_when_it_may_not_go_on(hub):
@@ -181,7 +188,7 @@ def test_a_quiet_stream_beats_and_ends_when_it_may_not_go_on(hub):
         assert len([m async for m in signed_out]) == 2
         assert hub.watching() == 0
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_a_visit_that_staff_give_to_somebody_changes_hands(hub):
@@ -198,7 +205,7 @@ def test_a_visit_that_staff_give_to_somebody_changes_hands(hub):
             assert (await anna.next())[2] is None
             assert [i["gtin"] for i in (await ben.next())[2]["items"]] == [COLA]
 
-    asyncio.run(shop())
+    in_a_loop(shop)
 
 
 def test_what_the_desk_notes_is_seen_without_the_log(tmp_path):
@@ -220,7 +227,7 @@ def test_what_the_desk_notes_is_seen_without_the_log(tmp_path):
                 hub.idle()
             assert [i["state"] for i in (await anna.next())[2]["put"]] == ["sure"]
 
-    asyncio.run(shop())
+    in_a_loop(shop)
     database.close()
 
 
