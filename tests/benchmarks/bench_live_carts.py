@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Live carts of many shoppers at once: `python tests/benchmarks/bench_live_carts.py --shoppers 200`.
+"""Live carts of many shoppers at once: `PYTHONPATH=. python tests/benchmarks/bench_live_carts.py --shoppers 200`.
 
 `walkout web serve` in a process of its own, one stream of server-sent events a shopper, and picks that are appended to
 the embedded log as a shop does. Latency is from before the append (which is synced to the disk) until the shopper's
