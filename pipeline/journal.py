@@ -14,7 +14,7 @@ from pipeline.cart.paper import PaperSettings, write_papers
 from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
-from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments
+from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments, LivePayments
 from pipeline.review.embedded import EmbeddedReview
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
@@ -35,13 +35,14 @@ class Journal:
     aggregator: Aggregator
     folder: RunFolder
     live: bool
-    payments: EmbeddedPayments | None = None
+    payments: EmbeddedPayments | LivePayments | None = None
     review: EmbeddedReview | None = None
     paper: PaperSettings = field(default_factory=PaperSettings)
     closings: list[VisitClosed] = field(default_factory=list)
     _known: list[ReceiptIssued] = field(default_factory=list)
     _newest: int = 0
     _written: int = -1
+    _paid: int = -1
     _papers: int = 0
     _stepped_ns: int = 0
 
@@ -60,11 +61,11 @@ class Journal:
             read = 0
             while new := self.aggregator.step(timeout_s=0):
                 read += new
-            if self.payments:
-                self.payments.step()
+            if self.payments and self.payments.step():
+                self._paid = -1
             if self.review:
                 self.review.step()
-            if read and self.closings:
+            if (read or self._paid < 0) and self.closings:
                 self.write()
 
     def finish(self) -> None:
@@ -75,7 +76,7 @@ class Journal:
             self.payments.finish(_CATCH_UP_S)
         if self.review:
             self.review.finish(_CATCH_UP_S)
-        self._written = -1
+        self._written = self._paid = -1
         self.write()
 
     def receipts(self) -> list[ReceiptIssued]:
@@ -88,16 +89,17 @@ class Journal:
         return [r for r in self._known if self.live or r.visit_id in mine]
 
     def write(self) -> None:
-        """receipts.json, payments.json and the receipts for people, when there are new receipts."""
+        """receipts.json, payments.json and the receipts for people, where there is something new."""
         receipts = self.receipts()
         if new := {r.receipt_id for r in receipts[self._papers :]}:
             write_papers(self.folder.path, [r for r in receipts if r.receipt_id in new], self.paper)
             self._papers = len(receipts)
         if len(receipts) != self._written:
             self.folder.write_receipts(receipts)
-            if self.payments:
-                self.folder.write_payments(self.payments.payments([r.visit_id for r in receipts]))
             self._written = len(receipts)
+        if self.payments and len(receipts) != self._paid:
+            self.folder.write_payments(self.payments.payments([r.visit_id for r in receipts]))
+            self._paid = len(receipts)
 
 
 @contextmanager
@@ -107,32 +109,29 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iter
         for name in (STATE_FILE, LOG_FILE, BANK_FILE):
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
-    log = open_log(settings.log_url or f"sqlite:///{folder.path / LOG_FILE}")
+    log_url = settings.log_url or f"sqlite:///{folder.path / LOG_FILE}"
+    state_url, store_id = f"sqlite:///{folder.path / STATE_FILE}", shop.layout.store_id
+    log = open_log(log_url)
     try:
         # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
         tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
         aggregator = Aggregator(
             log,
-            f"sqlite:///{folder.path / STATE_FILE}",
+            state_url,
             shop.prices,
             settings.billing,
-            group=f"walkout-cart-{shop.layout.store_id}{tail}",
-            stores=[shop.layout.store_id],
+            group=f"walkout-cart-{store_id}{tail}",
+            stores=[store_id],
             start=None if live else log.ends(TOPICS),
         )
         with ExitStack() as stack:
             stack.callback(aggregator.close)
             payments = None
             if settings.payment.provider != "none":
-                payments = EmbeddedPayments(
-                    log, f"sqlite:///{folder.path / STATE_FILE}", folder.path, shop.layout.store_id, settings.payment,
-                    live=live, tail=tail,
-                )  # fmt: skip
+                here = (state_url, folder.path, store_id, settings.payment)
+                payments = LivePayments(log_url, *here) if live else EmbeddedPayments(log, *here, live=False, tail=tail)
                 stack.callback(payments.close)
-            review = EmbeddedReview(
-                log, f"sqlite:///{folder.path / STATE_FILE}", shop.prices, shop.layout.store_id, settings.review,
-                live=live, tail=tail,
-            )  # fmt: skip
+            review = EmbeddedReview(log, state_url, shop.prices, store_id, settings.review, live=live, tail=tail)
             stack.callback(review.close)
             journal = Journal(log, aggregator, folder, live, payments, review, settings.paper)
             if live:

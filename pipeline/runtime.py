@@ -315,8 +315,10 @@ class _Loop:
 
 @contextmanager
 def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[LiveGate]:
-    """The gate of a live store, as the process before left it."""
-    database = Database(load_entry_settings(shop.folder).state_url)
+    """The gate of a live store, as the process before left it. Its database is waited for at the start, never later."""
+    url = load_entry_settings(shop.folder).state_url
+    Database(url).close()
+    database = Database(url, wait_s=0)
     try:
         store_id = shop.layout.store_id
         gate = LiveGate(keeper, Entries(database, store_id), journal.log, store_id, shop.taps())

@@ -32,11 +32,11 @@ def a_whole_life(accounts: Accounts, clock: Clock) -> None:
     link = accounts.sender.last("anna@example.org").link
     assert accounts.with_link(link.rpartition("/")[2]).user_id == user.user_id
 
-    staff = accounts.users.add_staff("Rita", ["reviewer"], "a long password")
+    staff = accounts.staff.add("Rita", ["reviewer"], "a long password", by="test")
     assert accounts.with_password("rita", "a long password").user_id == staff.user_id
     with pytest.raises(AccountError, match="'rita' is taken"):
-        accounts.users.add_staff("rita", ["operator"], "another password")
-    accounts.users.set_roles(staff.user_id, ["operator", "reviewer"])
+        accounts.staff.add("rita", ["operator"], "another password", by="test")
+    accounts.staff.set_roles(staff.user_id, ["operator", "reviewer"], by="test")
     assert accounts.users.by_staff_name("rita").roles == {"operator", "reviewer"}
 
     token = accounts.sessions.start(staff.user_id, "password", "A browser")
@@ -44,7 +44,7 @@ def a_whole_life(accounts: Accounts, clock: Clock) -> None:
     clock.wait(MINUTE)
     assert accounts.sessions.find(token) is not None
     assert accounts.sessions.of(staff.user_id)[0].seen_ns == clock.now_ns
-    accounts.users.disable(staff.user_id)
+    accounts.staff.close(staff.user_id, by="test")
     assert accounts.sessions.find(token) is None
     with pytest.raises(SignInRefused):
         accounts.with_password("rita", "a long password")

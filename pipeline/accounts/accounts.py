@@ -13,6 +13,7 @@ from pipeline.accounts.passwords import is_old, is_right
 from pipeline.accounts.senders import DevelopmentSender, open_sender
 from pipeline.accounts.sessions import Sessions
 from pipeline.accounts.settings import AccountSettings
+from pipeline.accounts.staff import Staff
 from pipeline.accounts.users import User, Users
 from pipeline.errors import SignInRefused
 from pipeline.state import Database
@@ -32,6 +33,7 @@ class Accounts:
         self._database, self._clock = database, clock
         self._openid = {provider.name: OpenId(provider) for provider in self.settings.openid}
         self.users = Users(database, clock)
+        self.staff = Staff(database, clock)
         self.sessions = Sessions(database, clock, self.settings.session_hours, self.settings.session_days)
         self.codes = SignInCodes(
             database, clock, self.sender, lambda token: f"{self.public_url}/sign-in/link/{token}",

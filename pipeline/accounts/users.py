@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.accounts.passwords import hash_password
-from pipeline.accounts.tables import roles, sessions, users
+from pipeline.accounts.tables import roles, users
 from pipeline.errors import AccountError, StateError
 from pipeline.state import Database
 
 ROLES = ("shopper", "reviewer", "operator", "admin")
 _ADDRESS = re.compile(r"[^@\s<>\"']{1,64}@[^@\s<>\"']{1,190}")
-_STAFF_NAME = re.compile(r"[\w.@+-]{2,60}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class User:
     shopper_id: str | None
     locale: str | None
     disabled: bool
+    has_password: bool = False
 
 
 class Users:
@@ -51,15 +51,6 @@ class Users:
     def by_staff_name(self, staff_name: str) -> User | None:
         return self._database.run(lambda db: user_where(db, users.c.staff_name == staff_name.strip().lower()))
 
-    def staff(self) -> list[User]:
-        """Everybody who has a role other than shopper, by name."""
-
-        def work(db: Connection) -> list[User]:
-            found = db.execute(select(users).where(users.c.staff_name.is_not(None)).order_by(users.c.staff_name)).all()
-            return [_user(db, row) for row in found]
-
-        return self._database.run(work)
-
     def shopper(self, address: str, shopper_id: str | None = None, name: str | None = None) -> User:
         """The shopper with this address, made when there is none. `AccountError`: it is not an address, or somebody
         else has the shopper id."""
@@ -72,35 +63,7 @@ class Users:
                 found = insert_user(db, {"name": name or address.partition("@")[0], **row}, {"shopper"}, self._clock())
             return found
 
-        return self._run(work, f"address {address} or shopper {shopper_id} belongs to somebody else")
-
-    def add_staff(self, staff_name: str, role_names: Collection[str], password: str, name: str | None = None) -> User:
-        """`AccountError`: the name is taken or unusable, a role is unknown, the password is too weak."""
-        staff_name = staff_name.strip().lower()
-        if not _STAFF_NAME.fullmatch(staff_name):
-            raise AccountError(f"staff name {staff_name[:60]!r}: expected 2 to 60 letters, digits or any of . _ @ + -")
-        wanted = _check_roles(role_names)
-        row = {"staff_name": staff_name, "password": hash_password(password), "name": name or staff_name}
-        return self._run(lambda db: insert_user(db, row, wanted, self._clock()), f"staff name {staff_name!r} is taken")
-
-    def set_roles(self, user_id: str, role_names: Collection[str]) -> None:
-        wanted = _check_roles(role_names)
-
-        def work(db: Connection) -> None:
-            db.execute(delete(roles).where(roles.c.user_id == user_id))
-            db.execute(insert(roles), [{"user_id": user_id, "role": role} for role in sorted(wanted)])
-
-        self._database.run(work)
-
-    def set_password(self, user_id: str, password: str) -> None:
-        """Everybody who is signed in with the old one is signed out."""
-        hashed = hash_password(password)
-
-        def work(db: Connection) -> None:
-            db.execute(update(users).where(users.c.user_id == user_id).values(password=hashed))
-            db.execute(delete(sessions).where(sessions.c.user_id == user_id))
-
-        self._database.run(work)
+        return run_unique(self._database, work, f"address {address} or shopper {shopper_id} belongs to somebody else")
 
     def rehash(self, user_id: str, password: str) -> None:
         """The same password with today's parameters; sessions go on."""
@@ -111,16 +74,6 @@ class Users:
     def set_locale(self, user_id: str, locale: str) -> None:
         self._database.run(lambda db: db.execute(update(users).where(users.c.user_id == user_id).values(locale=locale)))
 
-    def disable(self, user_id: str, disabled: bool = True) -> None:
-        """A disabled user is signed out and cannot sign in."""
-        at_ns = self._clock() if disabled else None
-
-        def work(db: Connection) -> None:
-            db.execute(update(users).where(users.c.user_id == user_id).values(disabled_ns=at_ns))
-            db.execute(delete(sessions).where(sessions.c.user_id == user_id))
-
-        self._database.run(work)
-
     def password_hash(self, staff_name: str) -> tuple[str, str] | None:
         """(user id, hash) of somebody who may sign in with a password."""
         mine = (users.c.staff_name == staff_name.strip().lower()) & users.c.disabled_ns.is_(None)
@@ -128,13 +81,15 @@ class Users:
         row = self._database.run(lambda db: db.execute(query).one_or_none())
         return None if row is None else (row.user_id, row.password)
 
-    def _run(self, work: Callable[[Connection], User], taken: str) -> User:
-        try:
-            return self._database.run(work)
-        except StateError as error:
-            if isinstance(error.__cause__, IntegrityError):
-                raise AccountError(taken) from None
-            raise
+
+def run_unique(database: Database, work: Callable[[Connection], User], taken: str) -> User:
+    """`work` in a transaction; `AccountError` with `taken` where a name is somebody else's already."""
+    try:
+        return database.run(work)
+    except StateError as error:
+        if isinstance(error.__cause__, IntegrityError):
+            raise AccountError(taken) from None
+        raise
 
 
 def clean_address(address: str) -> str:
@@ -158,18 +113,12 @@ def insert_user(db: Connection, row: dict, wanted: set[str], at_ns: int) -> User
 
 def user_where(db: Connection, which) -> User | None:
     row = db.execute(select(users).where(which)).one_or_none()
-    return None if row is None else _user(db, row)
+    return None if row is None else user_of_row(db, row)
 
 
-def _user(db: Connection, row) -> User:
+def user_of_row(db: Connection, row) -> User:
     mine = db.execute(select(roles.c.role).where(roles.c.user_id == row.user_id)).scalars()
     return User(
         row.user_id, row.name, frozenset(mine), row.address, row.staff_name, row.shopper_id, row.locale,
-        row.disabled_ns is not None,
+        row.disabled_ns is not None, row.password is not None,
     )  # fmt: skip
-
-
-def _check_roles(names: Collection[str]) -> set[str]:
-    if not names or (unknown := sorted(set(names) - set(ROLES))):
-        raise AccountError(f"role {unknown[0] if names else ''!r}: expected one of {', '.join(ROLES)}")
-    return set(names)

@@ -3,6 +3,9 @@
 
 After each window that said something, and every two seconds, the keeper's state goes into the database with the log's
 ends. A restart takes the newest state and reads what the log says since.
+
+A database that is away stops neither cameras nor bills: taps wait in it, what was to be noted waits here, and it is
+tried again now and then. A process that dies meanwhile loses nothing either, since the log has it all.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ import time
 from collections.abc import Sequence
 
 from pipeline.capture.recording import GateTap
-from pipeline.errors import EventLogError, StateError
+from pipeline.errors import EventLogError, StateError, StateUnreachableError
 from pipeline.eventlog import EventLog
 from pipeline.gate.entries import Entries
 from pipeline.gate.keeper import GateKeeper
 from pipeline.gate.taps import Taps
-from pipeline.messages import Event
+from pipeline.messages import Event, PersonWithoutPass, VisitClosed
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +30,15 @@ TOPICS = ("walkout.visits", "walkout.shelf-events")
 _EVERY_NS = 2 * S
 _RESUME_S = 120.0
 """For so long a restart waits for what the log holds since the newest state."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+"""Between attempts to reach a database that is away. One that does not even refuse takes seconds of the cameras."""
 
 
 class LiveGate:
     """Beside a `GateKeeper`: gives it its taps and keeps what it says.
 
     Args:
+        entries: on a database that is tried once, not waited for (`Database(wait_s=0)`).
         other: further taps, as from a file that a simple reader appends to.
     """
 
@@ -40,7 +46,10 @@ class LiveGate:
         self._keeper, self._entries, self._log, self._other = keeper, entries, log, other
         self._store_id = store_id
         self._given: list[str] = []
+        self._untold: list[Event] = []
         self._saved_ns = 0
+        self._away_since_s: float | None = None
+        self._pause_s, self._again_s = _FIRST_PAUSE_S, 0.0
 
     def resume(self) -> int:
         """Take over what the process before knew; how many visits are open."""
@@ -55,26 +64,51 @@ class LiveGate:
 
     def until(self, at_ns: int) -> list[GateTap]:
         """Taps before `at_ns`. Those given the last time are in the log by now, and are ticked off."""
-        try:
-            if self._given:
-                self._entries.take(self._given, at_ns)
-                self._given = []
-            waiting = self._entries.waiting()
-        except StateError as error:  # they wait there; the shop goes on
-            logger.warning("taps wait: %s", error)
-            waiting = []
-        due = [(entry_id, tap) for entry_id, tap in waiting if tap.at_ns < at_ns]
-        self._given = [entry_id for entry_id, _ in due]
+        due: list[tuple[str, GateTap]] = []
+        if self._may_try():
+            try:
+                if self._given:
+                    self._entries.take(self._given, at_ns)
+                    self._given = []
+                due = [(entry_id, tap) for entry_id, tap in self._entries.waiting() if tap.at_ns < at_ns]
+                self._given = [entry_id for entry_id, _ in due]
+            except StateUnreachableError as error:
+                self._is_away(error)
+            except StateError as error:  # they wait there; the shop goes on
+                logger.warning("taps wait: %s", error)
         return sorted([*self._other.until(at_ns), *(tap for _, tap in due)], key=lambda t: t.at_ns)
 
     def follow(self, events: Sequence[Event], at_ns: int) -> None:
         """What the keeper said is in the log: note it, and the keeper's state."""
+        self._untold += [e for e in events if isinstance(e, PersonWithoutPass | VisitClosed)]
+        if not self._may_try():
+            return
         # A tap that says nothing in the log (of staff, of a friend brought in) is only in the state.
-        if events or self._given or abs(at_ns - self._saved_ns) >= _EVERY_NS:
+        if self._untold or events or self._given or abs(at_ns - self._saved_ns) >= _EVERY_NS:
             places = [[topic, partition, offset] for (topic, partition), offset in self._log.ends(TOPICS).items()]
             body = json.dumps({"gate": self._keeper.snapshot(), "positions": places}, separators=(",", ":"))
-            self._entries.follow(events, body, at_ns)
+            try:
+                self._entries.follow(self._untold, body, at_ns)
+            except StateUnreachableError as error:
+                self._is_away(error)
+                return
+            self._untold = []
             self._saved_ns = at_ns
+            if self._away_since_s is not None:
+                logger.warning("the gate's database is back after %.1f s", time.monotonic() - self._away_since_s)
+            self._away_since_s, self._pause_s = None, _FIRST_PAUSE_S
+
+    def _may_try(self) -> bool:
+        return self._away_since_s is None or time.monotonic() >= self._again_s
+
+    def _is_away(self, error: StateUnreachableError) -> None:
+        """Said once; the pause doubles with each attempt."""
+        now_s = time.monotonic()
+        if self._away_since_s is None:
+            self._away_since_s = now_s
+            logger.warning("%s; the shop goes on, taps wait there", error)
+        self._again_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _read_since(self, places: dict[tuple[str, int], int]) -> list[Event]:
         """What the log says from `places` on, in its order, what hands did before what closings say of it."""

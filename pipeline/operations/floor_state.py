@@ -77,6 +77,10 @@ class FloorState:
         doer = self._identities.doer([(track_id, 1.0)], self.at_ns if at_ns is None else at_ns)
         return doer.visit_id if doer.visit_id in self.visits else None
 
+    def doer_of(self, event: ShelfEvent) -> str | None:
+        """The visit, open or closed, that most probably did it."""
+        return self._identities.doer([(c.value, c.probability) for c in event.persons], event.at_ns).visit_id
+
     def cart(self, visit_id: str, rules: BillingRules) -> Cart:
         """What the visit has in its cart. `KeyError` when it is not open."""
         return cart_of(self._carts(self.visits[visit_id].since_ns), visit_id, rules)

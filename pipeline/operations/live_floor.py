@@ -40,6 +40,7 @@ class LiveFloor:
         self._frames: deque[FloorFrame] = deque(maxlen=KEPT_FRAMES)
         self._cameras: dict[str, CameraNote] = {}
         self._events: dict[str, Event] = {}
+        self._version = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -47,8 +48,9 @@ class LiveFloor:
         """Of the log, from whoever follows it (`pipeline.web.tail.LogTail`); in any thread."""
         with self._lock:
             for event in events:
-                if event.store_id == self._store_id:
+                if event.store_id == self._store_id and event.event_id not in self._events:
                     self._events[event.event_id] = event
+                    self._version += 1
             while len(self._events) > KEPT_EVENTS:
                 del self._events[next(iter(self._events))]
 
@@ -86,6 +88,9 @@ class LiveFloor:
         with self._lock:
             events = list(self._events.values())
         return sorted(events, key=lambda e: (e.at_ns, e.event_id))
+
+    def version(self, at_ns: int) -> int:
+        return self._version
 
     def marks(self, limit: int = 2000) -> list[Event]:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Protocol
 
 from pipeline.messages import Event
@@ -20,7 +20,8 @@ _LIVE_EVERY_S = 0.1
 
 
 class FloorSource(Protocol):
-    """Where frames and events come from; `span` in ns."""
+    """Where frames and events come from; `span` in ns. `version` differs when `events_until` would; `listen` takes what
+    the event log says, from whoever follows it and in any thread."""
 
     live: bool
     step_ns: int
@@ -34,6 +35,10 @@ class FloorSource(Protocol):
     def trail(self, at_ns: int, seconds: float) -> list[FloorFrame]: ...
 
     def events_until(self, at_ns: int) -> Sequence[Event]: ...
+
+    def version(self, at_ns: int) -> Hashable: ...
+
+    def listen(self, events: Sequence[Event]) -> None: ...
 
     def marks(self, limit: int = 2000) -> list[Event]: ...
 

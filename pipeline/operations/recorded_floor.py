@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import RecordingError
-from pipeline.messages import Event, ReceiptIssued
+from pipeline.messages import Event, PaymentUpdated, PersonWithoutPass, ReceiptIssued, VisitOpened
 from pipeline.operations.floor_feed import CameraNote, FloorFrame
 from pipeline.run_files import EVENTS, RECEIPTS, SUMMARY, TRACKS
 
@@ -31,8 +32,12 @@ class RecordedFloor:
     def __init__(self, run: Path) -> None:
         self._summary = _json(run / SUMMARY)
         self._at_ns, self._first, self._tracks, self._xy_m = _read_tracks(run / TRACKS)
-        self._events = sorted(_read_events(run), key=lambda e: (e.at_ns, e.event_id))
-        self._event_ns = [e.at_ns for e in self._events]
+        self._lock = threading.Lock()
+        self._by_id: dict[str, Event] = {}
+        self._events: list[Event] = []
+        self._event_ns: list[int] = []
+        self._add(_read_events(run))
+        self._visits = {e.visit_id for e in self._events if isinstance(e, VisitOpened | PersonWithoutPass)}
         windows = self._summary.get("windows") or 0
         footage_ns = int(float(self._summary.get("footage_s") or 0) * 1e9)
         self.step_ns = max(footage_ns // windows, 1_000_000) if windows else _DEFAULT_STEP_NS
@@ -67,9 +72,18 @@ class RecordedFloor:
 
     def events_until(self, at_ns: int) -> Sequence[Event]:
         """In the order of time. At the end of the run everything, also what was settled later."""
-        if at_ns >= self._span[1]:
-            return self._events
-        return self._events[: bisect_right(self._event_ns, at_ns)]
+        with self._lock:
+            return self._events[: self._count(at_ns)]
+
+    def version(self, at_ns: int) -> tuple[int, int]:
+        with self._lock:
+            return self._count(at_ns), len(self._events)
+
+    def listen(self, events: Sequence[Event]) -> None:
+        """Receipts and payments of the run's visits that came later; a log may be shared with other runs."""
+        later = [e for e in events if isinstance(e, ReceiptIssued | PaymentUpdated) and e.visit_id in self._visits]
+        with self._lock:
+            self._add(later)
 
     def marks(self, limit: int = 2000) -> list[Event]:
         """What the time line shows: all but receipts and payments, thinned out when there are very many."""
@@ -86,6 +100,16 @@ class RecordedFloor:
     def close(self) -> None:
         pass
 
+    def _add(self, events: Iterable[Event]) -> None:
+        new = {e.event_id: e for e in events if e.event_id not in self._by_id}
+        if new:
+            self._by_id |= new
+            self._events = sorted(self._by_id.values(), key=lambda e: (e.at_ns, e.event_id))
+            self._event_ns = [e.at_ns for e in self._events]
+
+    def _count(self, at_ns: int) -> int:
+        return len(self._events) if at_ns >= self._span[1] else bisect_right(self._event_ns, at_ns)
+
     def _people(self, at_ns: int) -> tuple[tuple[str, float, float], ...]:
         index = int(np.searchsorted(self._at_ns, at_ns, side="right")) - 1
         if index < 0 or at_ns - int(self._at_ns[index]) > 1.5 * self.step_ns:
@@ -95,17 +119,13 @@ class RecordedFloor:
 
     def _find_span(self, footage_ns: int) -> tuple[int, int]:
         """The windows are known by their number alone, so the footage ends where the last camera did."""
-        moments = [*self._event_ns, *(r["at_ns"] for r in self._reports)]
+        moments = [e.at_ns for e in self._events if not isinstance(e, ReceiptIssued | PaymentUpdated)]
+        moments += [r["at_ns"] for r in self._reports]
         moments += [int(self._at_ns[0]), int(self._at_ns[-1])] if len(self._at_ns) else []
         if not moments:
             return 0, max(footage_ns, 1)
-        end = max([int(self._at_ns[-1])] if len(self._at_ns) else [max(moments)])
-        end = max([end, *(r["at_ns"] for r in self._reports), *(e.at_ns for e in self._events if _on_floor(e))])
-        return min(min(moments), end - footage_ns if footage_ns else end), max(end, min(moments) + 1)
-
-
-def _on_floor(event: Event) -> bool:
-    return event.type not in ("receipt-issued", "payment-updated")
+        begin, end = min(moments), max(moments)
+        return min(begin, end - footage_ns), max(end, begin + 1)
 
 
 def _read_tracks(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:

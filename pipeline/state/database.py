@@ -116,7 +116,8 @@ class Database:
                 now = time.monotonic()
                 if since is None:
                     since = now
-                    logger.warning("%s; waiting%s", error, _at_most(self._wait_s))
+                    if self._wait_s > 0:
+                        logger.warning("%s; waiting%s", error, _at_most(self._wait_s))
                 left_s = since + self._wait_s - now
                 if left_s <= 0:
                     raise StateUnreachableError(

@@ -14,11 +14,14 @@ import typer
 from pipeline.errors import AccountError
 
 if TYPE_CHECKING:
-    from pipeline.accounts.users import Users
+    from pipeline.accounts import Accounts
 
 app = typer.Typer(help="The pages for shoppers, reviewers and operators.", no_args_is_help=True)
 staff_app = typer.Typer(help="Staff who sign in with a password.", no_args_is_help=True)
 app.add_typer(staff_app, name="staff")
+
+_BY = "walkout web staff"
+"""Who the audit trail says it was."""
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN_OR_STORE", help="A run's folder, or a store's.")]
 Log = Annotated[str | None, typer.Option("--log", help="Event log; by default the run's, or the store's settings'.")]
@@ -94,16 +97,16 @@ def staff_add(
 ) -> None:  # fmt: skip
     """Add a member of staff; a random password is printed this once."""
     given = password or secrets.token_urlsafe(12)
-    with _users(folder, state, recording) as users:
-        users.add_staff(name, role, given)
+    with _accounts(folder, state, recording) as accounts:
+        accounts.staff.add(name, role, given, by=_BY)
     print(f"{name}: {', '.join(role)}" + ("" if password else f"; password {given}"))
 
 
 @staff_app.command("list")
 def staff_list(folder: Folder, state: State = None, recording: Recording = None) -> None:
     """Who may sign in, and as what."""
-    with _users(folder, state, recording) as users:
-        for user in users.staff():
+    with _accounts(folder, state, recording) as accounts:
+        for user in accounts.staff.all():
             closed = "  closed" if user.disabled else ""
             print(f"{user.staff_name}  {', '.join(sorted(user.roles))}{closed}")
 
@@ -115,16 +118,16 @@ def staff_password(
 ) -> None:  # fmt: skip
     """Give somebody a new password; where they are signed in, they are signed out."""
     given = password or secrets.token_urlsafe(12)
-    with _users(folder, state, recording) as users:
-        users.set_password(_user_id(users, name), given)
+    with _accounts(folder, state, recording) as accounts:
+        accounts.staff.set_password(_user_id(accounts, name), given, by=_BY)
     print(f"{name}: " + ("has the new password" if password else f"password {given}"))
 
 
 @staff_app.command("roles")
 def staff_roles(folder: Folder, name: StaffName, role: Roles, state: State = None, recording: Recording = None) -> None:
     """Give somebody these roles and no others."""
-    with _users(folder, state, recording) as users:
-        users.set_roles(_user_id(users, name), role)
+    with _accounts(folder, state, recording) as accounts:
+        accounts.staff.set_roles(_user_id(accounts, name), role, by=_BY)
     print(f"{name}: {', '.join(role)}")
 
 
@@ -134,21 +137,23 @@ def staff_close(
     undo: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
 ) -> None:  # fmt: skip
     """Close an account: signed out, and not let in again. What they decided keeps their name."""
-    with _users(folder, state, recording) as users:
-        users.disable(_user_id(users, name), not undo)
+    with _accounts(folder, state, recording) as accounts:
+        change = accounts.staff.reopen if undo else accounts.staff.close
+        change(_user_id(accounts, name), by=_BY)
     print(f"{name}: {'open' if undo else 'closed'}")
 
 
 @contextmanager
-def _users(folder: Path, state: str | None, recording: Path | None) -> Iterator[Users]:
+def _accounts(folder: Path, state: str | None, recording: Path | None) -> Iterator[Accounts]:
     from pipeline.web.site import open_site
 
     with open_site(folder, state_url=state, recording=recording) as site:
-        yield site.accounts.users
+        yield site.accounts
 
 
-def _user_id(users: Users, name: str) -> str:
-    user = users.by_staff_name(name)
+def _user_id(accounts: Accounts, name: str) -> str:
+    user = accounts.users.by_staff_name(name)
     if user is None:
-        raise AccountError(f"no member of staff {name!r}; there are {', '.join(u.staff_name for u in users.staff())}")
+        there = ", ".join(u.staff_name or "" for u in accounts.staff.all()) or "nobody yet"
+        raise AccountError(f"no member of staff {name!r}; there is {there}")
     return user.user_id

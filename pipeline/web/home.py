@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from pipeline.errors import AccountError
 from pipeline.web.render import page
 from pipeline.web.security import Viewer, current, drop_cookie, session_token, set_cookie, viewer
 from pipeline.web.site import Site
@@ -41,9 +42,28 @@ def home_router(site: Site) -> APIRouter:
     def home(request: Request, who: Annotated[Viewer, Depends(anybody)]) -> Response:
         return page(request, "home.html")
 
+    def account_page(request: Request, who: Viewer, status: int = 200, problem: str = "") -> Response:
+        user = site.accounts.users.by_id(who.user_id)
+        return page(
+            request, "accounts/account.html", status, sessions=site.accounts.sessions.of(who.user_id), problem=problem,
+            address=user and user.address, has_password=bool(user and user.has_password),
+        )  # fmt: skip
+
     @router.get("/account")
     def account(request: Request, who: Annotated[Viewer, Depends(anybody)]) -> Response:
-        return page(request, "accounts/account.html", sessions=site.accounts.sessions.of(who.user_id))
+        return account_page(request, who)
+
+    @router.post("/account/password")
+    def password(
+        request: Request, who: Annotated[Viewer, Depends(anybody)], old: Annotated[str, Form(max_length=200)],
+        new: Annotated[str, Form(max_length=200)],
+    ) -> Response:  # fmt: skip
+        request.app.state.limiter.hit(site.accounts.settings.sign_in_per_account, "password", who.user_id)
+        try:
+            site.accounts.staff.change_password(who.user_id, old, new)
+        except AccountError as error:
+            return account_page(request, who, 400, str(error))
+        return _signed_out(request)
 
     @router.post("/language")
     async def language(

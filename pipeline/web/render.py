@@ -91,10 +91,20 @@ def _environment(language: str, timezone: str) -> Environment:
         "moment": lambda ns: format_datetime(at(ns), "medium", tzinfo=zone, locale=language),
         "day": lambda ns: format_date(at(ns), "long", locale=language),
         "clock": lambda ns: format_time(at(ns), "short", tzinfo=zone, locale=language),
+        "browser": browser_name,
         "iso": lambda ns: at(ns).isoformat(),
     }
     environment.globals["static"] = static_url
     return environment
+
+
+def browser_name(agent: str) -> str:
+    """What people call their browser, of what it calls itself, e.g. "Firefox, Android"."""
+    kinds = {"Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+    systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
+    kind = next((name for mark, name in kinds.items() if mark in agent), "")
+    system = next((name for name in systems if name in agent), "")
+    return ", ".join(part for part in (kind, system.replace("Macintosh", "Mac")) if part)
 
 
 def static_url(name: str) -> str:

@@ -10,7 +10,7 @@ from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from pipeline.web import operator, reviewer, shopper
+from pipeline.web import operator, reviewer, shopper, staff_pages
 from pipeline.web.app import create_app
 from pipeline.web.home import home_router
 from pipeline.web.limiting import Limiter
@@ -20,7 +20,7 @@ from pipeline.web.sign_in import sign_in_router
 from pipeline.web.site import Site
 from pipeline.web.static_files import add_static
 
-AREAS = (shopper, reviewer, operator)
+AREAS = (shopper, reviewer, operator, staff_pages)
 """Each has `router(site)`, `NAV` (links in the head) and `UPLOADS` (path prefix -> bytes that a body may have)."""
 
 _TITLES = {

@@ -4,13 +4,19 @@
 ::
 
     python tests/benchmarks/bench_money.py throughput     # events a second, against a bare kafka-python poll loop
-    python tests/benchmarks/bench_money.py latency        # exit to receipt with 200 concurrent visits
+    python tests/benchmarks/bench_money.py latency        # exit to receipt with 200 concurrent visits; 4 min 20 s
+    python tests/benchmarks/bench_money.py latency --embedded
     python tests/benchmarks/bench_money.py chain          # 1,000 stores, 12 partitions, 10 minutes of store time
+    python tests/benchmarks/bench_money.py chain --speed 5 --picture lag.png
 
 `throughput` fills topics first, then reads all of them: by a loop that calls `KafkaConsumer.poll(max_records)` and
 counts what it gets (no JSON, no database: what kafka-python itself costs), by one aggregator into PostgreSQL, by two
 aggregators (two processes) into PostgreSQL, and by one aggregator from the embedded log into SQLite. An aggregator's
-time runs from its first step, after imports, to its last receipt being in the log.
+time runs from its first step, after imports, to its last receipt being in the log. Python's cycle collector is set as
+in the services (`collect_rarely`), for the bare loop too.
+
+`latency` and `chain` play visits in time (`money_stream.py`) and say how they are doing every 10 seconds. The first
+receipt comes after a minute: that is how long a visit is.
 """
 
 from __future__ import annotations
@@ -21,7 +27,6 @@ import multiprocessing
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -32,15 +37,15 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from kafka import KafkaConsumer, TopicPartition  # noqa: E402
-from sqlalchemy import func, select  # noqa: E402
 
 from pipeline.cart.aggregator import TOPICS, Aggregator  # noqa: E402
-from pipeline.cart.tables import receipts  # noqa: E402
 from pipeline.eventlog import open_log  # noqa: E402
 from pipeline.messages import Event  # noqa: E402
+from pipeline.observe.service import collect_rarely  # noqa: E402
 from pipeline.state import Database  # noqa: E402
 from tests import servers  # noqa: E402
-from tests.benchmarks.money_load import T0_NS, VISIT_S, S, catalogue, make_visits  # noqa: E402
+from tests.benchmarks.money_load import VISIT_S, S, catalogue, make_visits  # noqa: E402
+from tests.benchmarks.money_stream import chain, count_receipts, latency  # noqa: E402
 
 BATCHES = (500, 2000, 5000)
 
@@ -66,14 +71,6 @@ def in_order_of_time(visits: Sequence[Sequence[Event]], concurrent: int) -> list
     gap_ns = int(VISIT_S / concurrent * S)
     timed = [(e.at_ns + n * gap_ns, n, e) for n, events in enumerate(visits) for e in events]
     return [event for _, _, event in sorted(timed, key=lambda t: t[:2])]
-
-
-def count_receipts(state_url: str) -> int:
-    database = Database(state_url)
-    with database.transaction() as db:
-        number = db.execute(select(func.count()).select_from(receipts)).scalar()
-    database.close()
-    return number
 
 
 # --- throughput ---
@@ -131,6 +128,7 @@ def two_members(log_url: str, state_url: str, visits: int, max_records: int) -> 
 
 
 def _member(log_url: str, state_url: str, visits: int, max_records: int, barrier, result) -> None:
+    collect_rarely()
     log = open_log(log_url)
     aggregator = Aggregator(log, state_url, catalogue(), group="two")
     while len(aggregator.member.assigned) != len(log.ends(TOPICS)) // 2:
@@ -144,6 +142,7 @@ def _member(log_url: str, state_url: str, visits: int, max_records: int, barrier
 def throughput(folder: Path, visits: int, batches: Sequence[int]) -> dict:
     goods = catalogue()
     events = in_order_of_time(make_visits(visits, 48, 3, goods), 200)
+    collect_rarely()
     figures: dict = {"visits": visits, "events": len(events), "partitions": 12}
     with machines(folder, 12) as (log_url, new_state):
         log = open_log(log_url)
@@ -179,144 +178,6 @@ def throughput(folder: Path, visits: int, batches: Sequence[int]) -> dict:
     return figures
 
 
-# --- latency and a chain ---
-
-
-def play(
-    log_url: str, visits: Sequence[list[Event]], starts_s: Sequence[float], speed: float = 1.0
-) -> tuple[float, float]:
-    """Append each visit's events when they happen, stamped with the wall clock; `speed` of store time to real time.
-
-    Returns the seconds that it took and how far it fell behind at the worst.
-    """
-    timed = [
-        (start_s + (event.at_ns - T0_NS) / S, event)
-        for start_s, events in zip(starts_s, visits, strict=True)
-        for event in events
-    ]
-    timed.sort(key=lambda t: t[0])
-    log = open_log(log_url)
-    started, worst_s, k = time.monotonic(), 0.0, 0
-    while k < len(timed):
-        now_s = (time.monotonic() - started) * speed
-        due = k
-        while due < len(timed) and due - k < 2000 and timed[due][0] <= now_s:
-            due += 1
-        if due == k:
-            time.sleep(min(0.01, (timed[k][0] - now_s) / speed))
-            continue
-        worst_s = max(worst_s, (now_s - timed[k][0]) / speed)
-        stamp = time.time_ns()
-        log.append([event.model_copy(update={"at_ns": stamp}) for _, event in timed[k:due]])
-        k = due
-    log.close()
-    return time.monotonic() - started, worst_s
-
-
-class ReceiptClock(threading.Thread):
-    """Reads receipts from the log as a payment desk would, and notes how long after its exit each one is there."""
-
-    def __init__(self, log_url: str, wanted: int, timeout_s: float) -> None:
-        super().__init__()
-        self._log_url, self._wanted, self._timeout_s = log_url, wanted, timeout_s
-        self.seconds: list[float] = []
-
-    def run(self) -> None:
-        log = open_log(self._log_url)
-        reader = log.read("receipt-clock", ["walkout.receipts"])
-        deadline = time.monotonic() + self._timeout_s
-        while len(self.seconds) < self._wanted and time.monotonic() < deadline:
-            records = reader.poll(0.5, 2000).records
-            now_ns = time.time_ns()
-            self.seconds += [(now_ns - r.event.left_at_ns) / 1e9 for r in records]
-        reader.close()
-        log.close()
-
-
-def serving(log_url: str, state_url: str, stop, lags=None) -> None:
-    """One member until `stop`; its lag once a second into `lags`."""
-    log = open_log(log_url)
-    aggregator = Aggregator(log, state_url, catalogue())
-    said = time.monotonic()
-    while not stop.is_set():
-        aggregator.step(0.2, 2000)
-        if lags is not None and time.monotonic() - said >= 1:
-            said = time.monotonic()
-            lags.put((round(time.time(), 1), sum(aggregator.member.lag().values())))
-    aggregator.close()
-    log.close()
-
-
-def latency(folder: Path, visits: int, concurrent: int) -> dict:
-    """Visits of `VISIT_S` each, so many of them in the shop at a time, one aggregator; store time is real time."""
-    goods = catalogue()
-    made = make_visits(visits, 48, 4, goods)
-    starts_s = [n * VISIT_S / concurrent for n in range(visits)]
-    with machines(folder, 12) as (log_url, new_state):
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        member = context.Process(target=serving, args=(log_url, new_state("latency"), stop))
-        clock = ReceiptClock(log_url, visits, starts_s[-1] + VISIT_S + 60)
-        member.start()
-        clock.start()
-        time.sleep(5)
-        took_s, behind_s = play(log_url, made, starts_s)
-        clock.join()
-        stop.set()
-        member.join()
-    return {
-        "visits": visits, "concurrent": concurrent, "seconds": round(took_s),
-        "producer_behind_at_worst_s": round(behind_s, 2),
-        "receipts": len(clock.seconds), **_quantiles("exit_to_receipt", clock.seconds),
-    }  # fmt: skip
-
-
-def chain(folder: Path, stores: int, minutes: float, speed: float, members: int) -> dict:
-    """`stores` stores with a visit a minute each for `minutes` of store time at `speed` times real time."""
-    goods = catalogue()
-    number = int(stores * minutes)
-    made = make_visits(number, stores, 5, goods, picks=(1, 4))
-    length_s = minutes * 60
-    starts_s = [n * (length_s - VISIT_S) / number for n in range(number)]
-    with machines(folder, 12) as (log_url, new_state):
-        context = multiprocessing.get_context("spawn")
-        stop, lags = context.Event(), context.Queue()
-        state_url = new_state("chain")
-        running = [context.Process(target=serving, args=(log_url, state_url, stop, lags)) for _ in range(members)]
-        clock = ReceiptClock(log_url, number, length_s / speed + 300)
-        for member in running:
-            member.start()
-        clock.start()
-        time.sleep(5)
-        took_s, behind_s = play(log_url, made, starts_s, speed)
-        ended = time.monotonic()
-        clock.join()
-        drained_s = time.monotonic() - ended
-        seen = []
-        while not lags.empty():
-            seen.append(lags.get()[1])
-        stop.set()
-        for member in running:
-            member.join()
-    events = sum(map(len, made))
-    return {
-        "stores": stores, "partitions": 12, "members": members, "store_minutes": minutes, "speed": speed,
-        "visits": number, "events": events, "events_per_s": round(events / took_s), "seconds": round(took_s),
-        "producer_behind_at_worst_s": round(behind_s, 2), "receipts": len(clock.seconds),
-        "lag_records_p50": _quantile(seen, 0.5), "lag_records_p95": _quantile(seen, 0.95),
-        "lag_records_max": max(seen, default=0),
-        "drained_after_s": round(drained_s, 1), **_quantiles("exit_to_receipt", clock.seconds),
-    }  # fmt: skip
-
-
-def _quantiles(name: str, seconds: Sequence[float]) -> dict:
-    return {f"{name}_{q}_s": round(_quantile(seconds, p), 3) for q, p in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
-
-
-def _quantile(values: Sequence[float], p: float) -> float:
-    return sorted(values)[min(int(p * len(values)), len(values) - 1)] if values else float("nan")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -326,11 +187,13 @@ def main() -> int:
     two = commands.add_parser("latency")
     two.add_argument("--visits", type=int, default=600)
     two.add_argument("--concurrent", type=int, default=200)
+    two.add_argument("--embedded", action="store_true", help="the embedded log and SQLite instead")
     three = commands.add_parser("chain")
     three.add_argument("--stores", type=int, default=1000)
     three.add_argument("--minutes", type=float, default=10)
     three.add_argument("--speed", type=float, default=1.0, help="store time against real time")
     three.add_argument("--members", type=int, default=1)
+    three.add_argument("--picture", type=Path, help="draw the lag over time into this PNG")
     arguments = parser.parse_args()
     if problem := servers.missing():
         print(f"bench_money: {problem}", file=sys.stderr)
@@ -339,10 +202,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="walkout-bench-") as folder:
         if arguments.command == "throughput":
             figures = throughput(Path(folder), arguments.visits, arguments.batches)
-        elif arguments.command == "latency":
-            figures = latency(Path(folder), arguments.visits, arguments.concurrent)
+        elif arguments.command == "latency" and arguments.embedded:
+            figures = latency(
+                f"sqlite:///{folder}/log.sqlite", f"sqlite:///{folder}/state.sqlite", arguments.visits,
+                arguments.concurrent,
+            )  # fmt: skip
         else:
-            figures = chain(Path(folder), arguments.stores, arguments.minutes, arguments.speed, arguments.members)
+            with machines(Path(folder), 12) as (log_url, new_state):
+                if arguments.command == "latency":
+                    figures = latency(log_url, new_state("latency"), arguments.visits, arguments.concurrent)
+                else:
+                    figures = chain(
+                        log_url, new_state("chain"), arguments.stores, arguments.minutes, arguments.speed,
+                        arguments.members, arguments.picture,
+                    )  # fmt: skip
     print(json.dumps(figures, indent=1))
     return 0
 

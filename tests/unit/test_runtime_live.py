@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
 
 from pipeline import journal, runtime, shop
 from pipeline.cart.aggregator import Aggregator
+from pipeline.errors import PaymentError
 from pipeline.gate.live import LiveGate
 from pipeline.messages import Frame, FrameSet
+from pipeline.payment.bank import Bank
 from tests.scripted_shop import ANNA, BEN, BREAD, START_NS, S, stages, write_recording
 
 WINDOW_NS = S // 10
@@ -236,3 +239,33 @@ def test_a_recording_that_is_interrupted_is_not_finished(tmp_path, monkeypatch):
         runtime.run(recording, tmp_path / "out", progress=False, stages=interrupted)
     left = {p.name for p in (tmp_path / "out").iterdir()}
     assert left <= {"log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "state.sqlite", "bank.sqlite"}
+
+
+def test_a_payment_provider_that_takes_its_time_does_not_stop_the_cameras(store, tmp_path, monkeypatch):
+    """Three seconds for each capture; a window of the cameras takes milliseconds."""
+    capture, gaps, before = Bank.capture, [], [time.monotonic()]
+
+    def slow(self, *args):
+        time.sleep(3)
+        return capture(self, *args)
+
+    def look(_at_s):
+        now = time.monotonic()
+        gaps.append(now - before[0])
+        before[0] = now
+        time.sleep(0.02)
+
+    monkeypatch.setattr(Bank, "capture", slow)
+    monkeypatch.setattr(journal, "_AGGREGATE_EVERY_S", 0.0)
+    cameras(store, monkeypatch, until_s=13, look=look)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    assert max(gaps[1:]) < 1.5
+    payments = json.loads((tmp_path / "out" / "payments.json").read_text())["payments"]
+    assert sorted((p["shopper_id"], p["state"]) for p in payments) == [("anna", "paid"), ("ben", "paid")]
+
+
+def test_payments_that_cannot_be_opened_end_a_live_shop_with_one_line(store, tmp_path, monkeypatch):
+    (store / "settings.yaml").write_text("payment: {provider: nobody-knows}\n")
+    cameras(store, monkeypatch, until_s=13)
+    with pytest.raises(PaymentError, match="payment provider 'nobody-knows'"):
+        runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())

@@ -94,7 +94,7 @@ def test_somebody_who_also_works_here_stays_as_that(site):
     user = site.accounts.users.by_shopper("anna")
     with site.database.transaction() as db:
         db.execute(text("UPDATE account_users SET staff_name = 'anna.k' WHERE shopper_id = 'anna'"))
-    site.accounts.users.set_roles(user.user_id, ["shopper", "reviewer"])
+    site.accounts.staff.set_roles(user.user_id, ["reviewer"], by="test")
     site.erase_shopper("anna", by="anna")
     left = site.accounts.users.by_id(user.user_id)
     assert left.roles == {"reviewer"} and left.shopper_id is None and left.address is None

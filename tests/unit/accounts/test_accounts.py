@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from pipeline.accounts import Accounts, AccountSettings
 from pipeline.errors import AccountError, SignInRefused
+from pipeline.review import audit
 from tests.account_checks import HOUR, MINUTE, a_whole_life
 
 
@@ -82,7 +83,7 @@ def test_of_many_requests_of_one_address_three_stay_open(accounts, clock):
 
 def test_the_database_holds_no_code_link_token_or_password(accounts, database):
     request, code, link = ask(accounts)
-    user = accounts.users.add_staff("rita", ["admin"], "a long password")
+    user = accounts.staff.add("rita", ["admin"], "a long password", by="test")
     token = accounts.sessions.start(user.user_id, "password")
     with database.transaction() as db:
         tables = ("account_codes", "account_sessions", "account_users")
@@ -118,7 +119,7 @@ def test_without_a_sender_codes_say_what_is_missing(database):
 
 
 def test_wrong_names_and_wrong_passwords_say_the_same(accounts):
-    accounts.users.add_staff("rita", ["reviewer"], "a long password")
+    accounts.staff.add("rita", ["reviewer"], "a long password", by="test")
     for name, password in (("rita", "another password"), ("nobody", "a long password")):
         with pytest.raises(SignInRefused, match=r"^wrong name or password$"):
             accounts.with_password(name, password)
@@ -127,20 +128,20 @@ def test_wrong_names_and_wrong_passwords_say_the_same(accounts):
 @pytest.mark.parametrize("password", ["", "short", "x" * 201])
 def test_weak_and_endless_passwords_are_refused(accounts, password):
     with pytest.raises(AccountError, match="10 to 200 characters"):
-        accounts.users.add_staff("rita", ["reviewer"], password)
+        accounts.staff.add("rita", ["reviewer"], password, by="test")
 
 
 def test_roles_and_names_are_checked(accounts):
-    with pytest.raises(AccountError, match="role 'boss': expected one of shopper"):
-        accounts.users.add_staff("rita", ["boss"], "a long password")
+    with pytest.raises(AccountError, match="role 'boss': expected one of reviewer"):
+        accounts.staff.add("rita", ["boss"], "a long password", by="test")
     with pytest.raises(AccountError, match="staff name"):
-        accounts.users.add_staff("ri ta", ["reviewer"], "a long password")
+        accounts.staff.add("ri ta", ["reviewer"], "a long password", by="test")
 
 
 def test_a_new_password_signs_out_who_had_the_old_one(accounts):
-    user = accounts.users.add_staff("rita", ["reviewer"], "a long password")
+    user = accounts.staff.add("rita", ["reviewer"], "a long password", by="test")
     token = accounts.sessions.start(user.user_id, "password")
-    accounts.users.set_password(user.user_id, "another password")
+    accounts.staff.set_password(user.user_id, "another password", by="test")
     assert accounts.sessions.find(token) is None
     assert accounts.with_password("rita", "another password")
 
@@ -148,7 +149,7 @@ def test_a_new_password_signs_out_who_had_the_old_one(accounts):
 def test_a_password_of_weaker_times_is_hashed_anew(accounts, database):
     from argon2 import PasswordHasher
 
-    user = accounts.users.add_staff("rita", ["reviewer"], "a long password")
+    user = accounts.staff.add("rita", ["reviewer"], "a long password", by="test")
     old = PasswordHasher(time_cost=1, memory_cost=64).hash("a long password")
     with database.transaction() as db:
         db.execute(text("UPDATE account_users SET password = :old"), {"old": old})
@@ -190,3 +191,41 @@ def test_signing_out_everywhere(accounts):
     tokens = [accounts.sessions.start(who, "code") for who in (anna, anna, ben)]
     accounts.sessions.end_all(anna)
     assert [accounts.sessions.find(token) is not None for token in tokens] == [False, False, True]
+
+
+def test_the_last_admin_stays(accounts):
+    first = accounts.staff.add("ada", ["admin"], "a long password", by="test")
+    with pytest.raises(AccountError, match="the only admin"):
+        accounts.staff.close(first.user_id, by="test")
+    with pytest.raises(AccountError, match="the only admin"):
+        accounts.staff.set_roles(first.user_id, ["reviewer"], by="test")
+    second = accounts.staff.add("bob", ["admin"], "a long password", by="test")
+    accounts.staff.close(first.user_id, by="bob")
+    with pytest.raises(AccountError, match="the only admin"):
+        accounts.staff.close(second.user_id, by="test")
+    accounts.staff.reopen(first.user_id, by="bob")
+    assert accounts.with_password("ada", "a long password")
+
+
+def test_what_is_done_to_staff_is_in_the_audit_trail(accounts, database):
+    user = accounts.staff.add("rita", ["reviewer"], "a long password", by="ada")
+    accounts.staff.set_roles(user.user_id, ["operator"], by="ada")
+    accounts.staff.change_password(user.user_id, "a long password", "another password")
+    accounts.staff.close(user.user_id, by="ada")
+    with database.transaction() as db:
+        audit.verify(db)
+        entries = [(e.kind, e.by, e.about["staff"], e.about["roles"]) for e in audit.history(db)]
+    assert entries == [
+        ("staff-added", "ada", "rita", ["reviewer"]),
+        ("staff-roles", "ada", "rita", ["operator"]),
+        ("staff-password", "rita", "rita", ["operator"]),
+        ("staff-closed", "ada", "rita", ["operator"]),
+    ]
+
+
+def test_one_changes_ones_password_with_the_old_one(accounts):
+    user = accounts.staff.add("rita", ["reviewer"], "a long password", by="test")
+    with pytest.raises(AccountError, match="the old password is wrong"):
+        accounts.staff.change_password(user.user_id, "a wrong password", "another password")
+    accounts.staff.change_password(user.user_id, "a long password", "another password")
+    assert accounts.with_password("rita", "another password")
