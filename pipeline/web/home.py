@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.errors import AccountError
-from pipeline.web.render import page
+from pipeline.web.render import N_, page, text
 from pipeline.web.security import Viewer, current, drop_cookie, session_token, set_cookie, viewer
 from pipeline.web.site import Site
 from pipeline.web.texts import LANGUAGES
 
 _YEAR_S = 365 * 86_400
+_NOT_CHANGED = N_("The old password is wrong, or the new one has less than 10 characters.")
 HOMES = {"shopper": "/shop", "reviewer": "/review", "operator": "/floor"}
 
 
@@ -61,8 +62,8 @@ def home_router(site: Site) -> APIRouter:
         request.app.state.limiter.hit(site.accounts.settings.sign_in_per_account, "password", who.user_id)
         try:
             site.accounts.staff.change_password(who.user_id, old, new)
-        except AccountError as error:
-            return account_page(request, who, 400, str(error))
+        except AccountError:
+            return account_page(request, who, 400, text(request, _NOT_CHANGED))
         return _signed_out(request)
 
     @router.post("/language")

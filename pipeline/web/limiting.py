@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import HTTPException
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+
+from pipeline.web.texts import N_
+
+TOO_OFTEN = N_("Too many tries. Wait a little, then try again.")
 
 
 class Limiter:
@@ -17,11 +23,5 @@ class Limiter:
         """Count one more try of `who`; answers 429 with Retry-After when they are more than `rate`."""
         item = parse(rate)
         if not self._limiter.hit(item, what, who):
-            reset_s = max(1, round(self._limiter.get_window_stats(item, what, who).reset_time - _now()))
-            raise HTTPException(429, f"too many tries, again in {reset_s} s", headers={"Retry-After": str(reset_s)})
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
+            reset_s = max(1, round(self._limiter.get_window_stats(item, what, who).reset_time - time.time()))
+            raise HTTPException(429, TOO_OFTEN, headers={"Retry-After": str(reset_s)})

@@ -21,14 +21,10 @@ from markupsafe import Markup
 from pipeline.cart.money import money_text
 from pipeline.web import texts
 from pipeline.web.security import cookie_name, csrf_cookie, csrf_token
+from pipeline.web.texts import N_ as N_
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation that is translated later, in a template."""
-    return text
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,16 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.accounts.secrets import derived, new_token, same
 from pipeline.accounts.users import User
+from pipeline.web.texts import N_
 
-CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'"
-)
+STRANGE_FORM = N_("This form is too old, or it came from another site. Go back, load the page again and repeat it.")
 SESSION = "walkout-session"
 """The session's cookie without https."""
 _SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-_MONTHS_S = 30 * 86_400
 
 
 @dataclass(frozen=True)
@@ -146,44 +140,8 @@ async def require_csrf(request: Request) -> None:
         field = (await request.form()).get("csrf_token")
         given = field if isinstance(field, str) else ""
     if seed is None or not same(given, derived(seed, "csrf")):
-        raise HTTPException(403, "this form is too old or came from another site: load the page again")
+        raise HTTPException(403, STRANGE_FORM)
 
 
 def _seed(request: Request) -> str | None:
     return request.cookies.get(cookie_name(request, "session")) or request.cookies.get(cookie_name(request, "form"))
-
-
-# --- headers ----------------------------------------------------------------------------------------------------------
-
-
-class Headers:
-    """What every answer says to the browser; a route that sets one of these itself is left alone."""
-
-    def __init__(self, app: ASGIApp, secure: bool) -> None:
-        self._app = app
-        self._headers = {
-            "content-security-policy": CONTENT_POLICY,
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            "referrer-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-            "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-            "cache-control": "no-store",
-        }
-        if secure:
-            self._headers["strict-transport-security"] = f"max-age={12 * _MONTHS_S}"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

@@ -186,6 +186,7 @@ def _keeping_books(site: Site) -> Iterator[None]:
 def _step(
     aggregator: Aggregator, payments: EmbeddedPayments | None, intake: ReviewIntake, stop: threading.Event
 ) -> None:
+    said = ""
     while not stop.wait(_STEP_EVERY_S):
         try:
             while aggregator.step(timeout_s=0):
@@ -195,7 +196,9 @@ def _step(
             while intake.step(timeout_s=0):
                 pass
         except WalkoutError as error:
-            logger.error("the books of the run wait, next try in %g s: %s", _STEP_EVERY_S, error)
+            if str(error) != said:  # not twice a second, for hours
+                logger.error("the books of the run wait, next try in %g s: %s", _STEP_EVERY_S, error)
+            said = str(error)
 
 
 def _tail(database: Database, store_id: str) -> str:

@@ -11,13 +11,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from pipeline.accounts import User
 from pipeline.errors import AccountError
-from pipeline.web.render import N_, NavItem, page
+from pipeline.web.render import N_, NavItem, page, text
 from pipeline.web.security import Viewer, viewer
 from pipeline.web.site import Site
 
 NAV = (NavItem("/staff", N_("Staff"), "admin"),)
 UPLOADS: dict[str, int] = {}
 ROLE_NAMES = {"reviewer": N_("Reviewer"), "operator": N_("Operator"), "admin": N_("Admin")}
+_NOT_ADDED = N_("A name has 2 to 60 letters or digits, nobody else has it, and somebody has one role at least.")
+_LAST_ADMIN = N_("Somebody has to have a role, and one of them has to be admin: make somebody else one first.")
 
 Admin = Annotated[Viewer, Depends(viewer("admin"))]
 Role = Literal["reviewer", "operator", "admin"]
@@ -27,9 +29,12 @@ def router(site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     staff = site.accounts.staff
 
-    def listed(request: Request, status: int = 200, problem: str = "", told: User | None = None, password: str = ""):
+    def listed(
+        request: Request, status: int = 200, problem: str = "", told: User | None = None, password: str = ""
+    ) -> Response:
+        said = text(request, problem) if problem else ""
         return page(
-            request, "accounts/staff.html", status, staff=staff.all(), roles=ROLE_NAMES, problem=problem, told=told,
+            request, "accounts/staff.html", status, staff=staff.all(), roles=ROLE_NAMES, problem=said, told=told,
             password=password,
         )  # fmt: skip
 
@@ -51,8 +56,8 @@ def router(site: Site) -> APIRouter:
         password = secrets.token_urlsafe(12)
         try:
             user = staff.add(name, role, password, by=who.staff_id or who.user_id)
-        except AccountError as error:
-            return listed(request, 400, str(error))
+        except AccountError:
+            return listed(request, 400, _NOT_ADDED)
         return listed(request, told=user, password=password)
 
     @router.post("/staff/{user_id}/password")
@@ -68,16 +73,16 @@ def router(site: Site) -> APIRouter:
     ) -> Response:  # fmt: skip
         try:
             staff.set_roles(named(user_id).user_id, role, by=who.staff_id or who.user_id)
-        except AccountError as error:
-            return listed(request, 400, str(error))
+        except AccountError:
+            return listed(request, 400, _LAST_ADMIN)
         return RedirectResponse("/staff", 303)
 
     @router.post("/staff/{user_id}/close")
     def close(request: Request, user_id: str, who: Admin) -> Response:
         try:
             staff.close(named(user_id).user_id, by=who.staff_id or who.user_id)
-        except AccountError as error:
-            return listed(request, 400, str(error))
+        except AccountError:
+            return listed(request, 400, _LAST_ADMIN)
         return RedirectResponse("/staff", 303)
 
     @router.post("/staff/{user_id}/reopen")

@@ -20,6 +20,11 @@ LANGUAGES = {"en": "English", "fr": "Français"}
 DEFAULT = "en"
 
 
+def N_(text: str) -> str:
+    """Marks a text for translation that is translated later, in a template."""
+    return text
+
+
 @cache
 def translations(language: str) -> NullTranslations:
     found: NullTranslations | None = None
