@@ -11,7 +11,7 @@ def test_a_shopper_signs_in_with_the_code_that_was_sent(person, served):
     code = page.locator("[data-code]").inner_text()
     page.get_by_label("Code", exact=True).fill(code)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/shop")
+    page.wait_for_url("**/shop**")
     assert not page.problems
 
 

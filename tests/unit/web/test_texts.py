@@ -33,7 +33,7 @@ def test_every_text_has_its_french(file):
     missing = []
     for message in FOUND[file]:
         if isinstance(message, tuple):
-            one, many = message
+            one = message[0]
             done = known._catalog.get((one, 0)) and known._catalog.get((one, 1))
         else:
             done = not message.strip() or known._catalog.get(message)
