@@ -136,7 +136,7 @@ class Words:
         elif isinstance(event, PersonWithoutPass):
             text = _("came in without a pass")
         elif isinstance(event, VisitClosed):
-            text = _("left")
+            text = _("left the shop")
         elif isinstance(event, ShelfEvent):
             product = max(event.products, key=lambda c: (c.probability, c.value))
             units = max(event.quantities, key=lambda c: (c.probability, c.value)).value

@@ -133,7 +133,7 @@ export class Lists {
     this.get("gates").replaceChildren(...gates.map((gate) => {
       const refused = gate.refusals.length;
       const state = refused ? badge(fill(this.texts.gate_refused, { count: refused }), "warn") : badge(this.texts.gate_ready, "good");
-      const counts = `${gate.entries} ${this.texts.entries} · ${gate.exits} ${this.texts.exits}`;
+      const counts = `${fill(this.texts.entries, { count: gate.entries })} · ${fill(this.texts.exits, { count: gate.exits })}`;
       const last = gate.last_ms ? fill(this.texts.last, { time: this.time(gate.last_ms) }) : "";
       const more = refused && element("ul", {}, ...gate.refusals.map((r) => element("li", { text: `${this.time(r.at_ms)} ${r.reason}` })));
       return element("div", { className: "gate" },

@@ -2,7 +2,7 @@
 """What an import would change in a catalogue or a planogram, and every way in which a row can be wrong."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.catalogue import Catalogue, Planogram, Product, gtin_check_digit
@@ -113,6 +113,7 @@ def products(draw):
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(products(), min_size=1, max_size=6, unique_by=lambda p: p.gtin),
     st.sampled_from([(",", False), (";", True), ("\t", False), (";", False)]),

@@ -4,7 +4,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.operations.csv_text import (
@@ -112,6 +112,7 @@ def test_a_price_has_no_more_decimals_than_its_currency():
 cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=30).map(str.strip)
 
 
+@settings(deadline=None)
 @given(cells)
 def test_no_cell_is_a_formula_and_none_is_lost(cell):
     written = escape(cell)
@@ -119,12 +120,14 @@ def test_no_cell_is_a_formula_and_none_is_lost(cell):
     assert unescape(written) == cell
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["=", "+", "-", "@", "'=", "''@"]), cells)
 def test_dangerous_cells_go_out_and_come_back(start, rest):
     cell = (start + rest).strip()
     assert escape(cell).startswith("'") and unescape(escape(cell)) == cell
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=8), st.sampled_from([",", ";", "\t"]))
 def test_what_is_written_reads_back(rows, separator):
     sheet = read_sheet(write_sheet(("gtin", "name"), rows, separator), NAMES)
@@ -132,6 +135,7 @@ def test_what_is_written_reads_back(rows, separator):
     assert [(r.cells["gtin"], r.cells["name"]) for r in sheet.rows] == written and not sheet.bad
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_file_breaks_the_reader(data):
     try:

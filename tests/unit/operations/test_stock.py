@@ -4,7 +4,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.operations.stock import ShelfCount, product_levels, slot_levels
@@ -64,6 +64,7 @@ moves = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(moves, st.randoms(use_true_random=False))
 def test_levels_stay_possible_and_do_not_depend_on_the_order_of_reading(steps, rng: random.Random):
     events = [
