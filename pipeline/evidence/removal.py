@@ -33,7 +33,8 @@ def erase(database: Database, storage: Storage, visit_id: str, by: str, reason: 
         return count
 
     count = database.run(work)
-    _sweep(database, storage)
+    # A clip whose row was committed between the two statements above is not among them, and saw no erasure either.
+    sweep_erased(database, storage, visit_id)
     return count
 
 

@@ -44,7 +44,8 @@ class EvidenceStore:
     def clips(self, event_id: str) -> list[Clip]:
         """The films of an event, best camera first as far as it is known; each is looked for in the storage, but not
         read, so that one that has gone says so here."""
-        return [self._looked_for(row) for row in self._rows(items.c.event_id == event_id, items.c.kind == "clip")]
+        rows = self._rows(items.c.event_id == event_id, items.c.kind == "clip")
+        return [self._looked_for(row) for row in sorted(rows, key=lambda row: (row.rank, row.camera_id))]
 
     def stills(self, event_id: str) -> list[Clip]:
         """The pictures of the shelf before and after, in this order, as far as there are any."""
@@ -140,7 +141,7 @@ class EvidenceStore:
     # --- inside ---
 
     def _rows(self, *where) -> list[Row]:
-        statement = select(items).where(*where).order_by(items.c.t0_ns, items.c.event_id, items.c.rank, items.c.item_id)
+        statement = select(items).where(*where).order_by(items.c.t0_ns, items.c.item_id)
         return self._database.run(lambda db: list(db.execute(statement).all()))
 
     def _row(self, clip_id: str) -> Row:

@@ -3,6 +3,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_what_is_stored_comes_back(store):
-    store.put(clip(camera_id="cam2", rank=1), b"second", OVERLAY)
+    store.put(replace(clip(camera_id="cam2", rank=1), t0_ns=4 * S), b"second", OVERLAY)
     store.put(clip(camera_id="cam1"), b"film", OVERLAY)
     store.put(clip(kind="before"), b"jpeg")
     found = store.clips("shelf-1")
