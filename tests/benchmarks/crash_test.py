@@ -61,6 +61,7 @@ from tests.benchmarks.crash_compare import (  # noqa: E402
     get,
     stored_receipts,
 )
+from tests.benchmarks.crash_members import Members  # noqa: E402
 from tests.benchmarks.money_load import (  # noqa: E402
     Disturbances,
     Sending,
@@ -86,76 +87,6 @@ class Plan:
     """The group waits so long for a member that is not heard of; longer on a busy machine."""
     absences: float = 0.15
     """Share of the killed that stay away for longer than the group waits for them."""
-
-
-class Members:
-    """Processes, each with a name of its own that it keeps over its lives: `cart-...` aggregators, `pay-...` desks."""
-
-    def __init__(
-        self,
-        log_url: str,
-        state_url: str,
-        catalogue_file: Path,
-        folder: Path,
-        bank: str,
-        session_s: float,
-        tail: str = "",
-    ) -> None:
-        self._log_url, self._state_url, self._folder = log_url, state_url, folder
-        self._of = {
-            "cart": ["cart", "serve", "--catalogue", str(catalogue_file), "--max-records", "200"],
-            "pay": ["pay", "serve", "--provider", f"test+{bank}"],
-        }
-        self._session_s, self._tail = session_s, tail
-        self.running: dict[str, subprocess.Popen] = {}
-        self.starts = 0
-        self._lock = threading.Lock()
-
-    def start(self, name: str) -> None:
-        kind = name.partition("-")[0]
-        command = [
-            sys.executable, "-m", "pipeline.cli", *self._of[kind], "--group", f"walkout-{kind}{self._tail}",
-            "--log", f"{self._log_url}?timeout_s=120&session_timeout_s={self._session_s:g}&instance={name}{self._tail}",
-            "--state", self._state_url,
-        ]  # fmt: skip
-        with (self._folder / f"{name}.log").open("ab") as output, self._lock:
-            self.running[name] = subprocess.Popen(
-                command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
-            )
-            self.starts += 1
-
-    def kill(self, name: str) -> bool:
-        """SIGKILL; False when it was not running."""
-        with self._lock:
-            process = self.running.pop(name, None)
-        if process is None or process.poll() is not None:
-            return False
-        process.kill()
-        process.wait()
-        return True
-
-    def end(self, name: str, timeout_s: float = 300.0) -> int | None:
-        """SIGTERM; the exit code, None when it was not running."""
-        with self._lock:
-            process = self.running.pop(name, None)
-        if process is None:
-            return None
-        process.terminate()
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        with self._lock:
-            if name in self.running:
-                self.running[name].send_signal(number)
-
-    def died(self) -> list[str]:
-        """Names of members that ended by themselves."""
-        with self._lock:
-            return [name for name, process in self.running.items() if process.poll() is not None]
 
 
 def send(address: str, sendings: list[Sending], duration_s: float, progress: Progress, counted: Counter) -> None:
