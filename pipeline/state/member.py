@@ -96,6 +96,7 @@ class GroupMember:
         self._read_to: dict[Place, int] = {}
         self._uncommitted: dict[Place, int] = {}
         self._to_publish: dict[str, Event] = {}
+        self._unfinished: Batch | None = None
         self._under_way: tuple[list[Event], Callable[[], None]] | None = None
         self._published: list[str] = []
         self._timed_s = self._committed_s = time.monotonic()
@@ -117,8 +118,10 @@ class GroupMember:
         return {place: max(end - self._read_to.get(place, 0), 0) for place, end in self._reader.ends_seen().items()}
 
     def step(self, timeout_s: float = 1.0, max_records: int = 500) -> int:
-        """Read, work and publish once; how many records were read. Raises `EventLogError`, `StateError`."""
-        batch = self._reader.poll(timeout_s, max_records)
+        """Read, work and publish once; how many records were read. Raises `EventLogError`, `StateError`: the next step
+        then deals with the same records."""
+        batch = self._unfinished or self._reader.poll(timeout_s, max_records)
+        self._unfinished = batch
         self._await_published()
         try:
             if batch.positions and self._fenced_s is None:
@@ -131,6 +134,7 @@ class GroupMember:
                 self._transact(self._on_time, {})
         except FencedError as error:
             self._fence(error)
+        self._unfinished = None
         self._publish(wait=len(batch.records) < max_records)
         self._commit()
         if self._fenced_s is not None and time.monotonic() - self._fenced_s > _REJOIN_AFTER_S:

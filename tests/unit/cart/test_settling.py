@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from pipeline.cart.aggregator import Aggregator
+from pipeline.cart.price_book import PriceBook
 from pipeline.eventlog import open_log
 from pipeline.messages import VisitClosed, VisitOpened
 from tests.unit.cart.events import BREAD, COLA, T0, S, pick, visit
@@ -96,5 +97,25 @@ def test_waiting_for_a_lost_event_is_bounded_even_if_the_clock_jumps_back_an_hou
     now += 61
     aggregator.step(0)
     assert len(aggregator.receipts()) == 1
+    aggregator.close()
+    log.close()
+
+
+@BATCHES
+def test_what_had_no_price_when_it_was_taken_is_held_and_the_rest_billed(tmp_path, catalogue, max_records):
+    """The price list names the bread from a later day on only."""
+    (tmp_path / "prices.yaml").write_text(
+        f'currency: EUR\nprices: [{{gtin: "{BREAD}", price_minor: 120, from: 2030-01-01}}]\n'
+    )
+    log = open_log(f"sqlite:///{tmp_path}/log.sqlite")
+    log.append(visit(pick(1), pick(2, BREAD)))
+    prices = PriceBook.load(tmp_path, catalogue)
+    aggregator = Aggregator(log, f"sqlite:///{tmp_path}/state.sqlite", prices, timer_s=0)
+    while aggregator.step(0, max_records):
+        pass
+    (receipt,) = aggregator.receipts()
+    assert receipt.total_minor == 149 and receipt.held_for_review
+    (held,) = [line for line in receipt.lines if line.status == "held"]
+    assert (held.gtin, held.total_minor) == (BREAD, 0) and "no price" in held.reason
     aggregator.close()
     log.close()

@@ -4,7 +4,7 @@
 import pytest
 from sqlalchemy import text
 
-from pipeline.errors import FencedError, StateUnreachableError
+from pipeline.errors import EventLogError, FencedError, StateError, StateUnreachableError
 from pipeline.eventlog import open_log
 from pipeline.messages import TrackBound
 from pipeline.state import Database
@@ -186,3 +186,88 @@ def test_what_was_not_published_leaves_in_the_next_life(log, database, monkeypat
     second.close()
     with database.transaction() as db:
         assert db.execute(text("SELECT count(*) FROM outbox")).scalar() == 0
+
+
+class Slowly:
+    """A log that has what it is given only when somebody waits for it, and fails at that as often as wanted."""
+
+    def __init__(self, log, fails=0):
+        self._log, self.fails, self.waited = log, fails, 0
+
+    def begin_append(self, events):
+        def wait():
+            self.waited += 1
+            if self.fails:
+                self.fails -= 1
+                raise EventLogError("away")
+            self._log.append(events)
+
+        return wait
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
+def left(database):
+    with database.transaction() as db:
+        return db.execute(text("SELECT count(*) FROM outbox")).scalar()
+
+
+def test_a_member_that_is_behind_reads_on_while_the_log_takes_what_it_published(log, database):
+    log.append([bound(i) for i in range(8)])
+    slow = Slowly(log)
+    behind = member(slow, database)
+    behind.step(0, max_records=2)  # publishes out-0: a full batch, so more is waiting
+    assert slow.waited == 0 and published(log) == [] and left(database) == 1
+    behind.step(0, max_records=2)  # has it before its transaction, which ticks it off
+    assert published(log) == ["out-0"] and left(database) == 1  # now out-3
+    while behind.step(0, max_records=3):
+        pass
+    assert published(log) == ["out-0", "out-3", "out-6"]  # caught up: it waits at once
+    behind.close()
+    assert left(database) == 0
+
+
+def test_what_the_log_did_not_take_is_published_by_the_next_try_or_the_next_life(log, database):
+    log.append([bound(i) for i in range(4)])
+    first = member(Slowly(log, fails=2), database)
+    failed = 0
+    for _ in range(6):
+        try:
+            first.step(0, max_records=2)
+        except EventLogError:
+            failed += 1
+    assert failed == 2 and published(log) == ["out-0", "out-3"] and written(database) == list(range(4))
+
+    log.append([bound(i) for i in range(4, 8)])
+    while first.step(0, max_records=4):
+        pass
+    second = member(Slowly(log, fails=1), database)
+    log.append([bound(9)])
+    with pytest.raises(EventLogError):
+        second.step(0)
+    third = member(log, database)  # `second` is gone
+    third.step(0)
+    assert sorted(set(published(log))) == ["out-0", "out-3", "out-6", "out-9"]
+    third.close()
+    assert left(database) == 0 and written(database) == [*range(8), 9]
+
+
+def test_a_step_that_failed_is_done_again_with_the_same_records_by_who_goes_on(log, database):
+    log.append([bound(i) for i in range(4)])
+    work = Writing()
+    one = member(log, database, work)
+    work.fail_next = StateError("a full disk")
+    with pytest.raises(StateError):
+        one.step(0, max_records=2)
+    assert written(database) == []
+    while one.step(0, max_records=2):
+        pass
+    assert written(database) == list(range(4)) and published(log) == ["out-0", "out-3"]
+
+
+def test_catching_up_ends_with_everything_published(log, database):
+    log.append([bound(i) for i in range(7)])
+    one = member(Slowly(log), database)
+    assert one.catch_up(log.ends(["walkout.visits"]))
+    assert published(log) == ["out-0", "out-3", "out-6"]
