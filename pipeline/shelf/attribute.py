@@ -31,6 +31,8 @@ class _Person:
     reaches: list[Reach] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     """Reach id -> how many items have been attributed to it."""
+    done: set[tuple[str, str, str]] = field(default_factory=set)
+    """Reach id, slot and kind of what it has explained."""
     places: list[tuple[int, float, float]] = field(default_factory=list)
     """Where the person was: ns, x, y, twice a second."""
     palms: list[tuple[int, np.ndarray, float]] = field(default_factory=list)
@@ -74,9 +76,17 @@ class Attribution:
         person = self._people.get(reach.track_id)
         return bool(person and person.used.get(reach.reach_id))
 
-    def use(self, reach: Reach, items: int) -> None:
-        used = self._people[reach.track_id].used
-        used[reach.reach_id] = used.get(reach.reach_id, 0) + items
+    def use(self, reach: Reach, items: int, slot_id: str | None = None, kind: str = "") -> None:
+        """The reach has explained so many items; `slot_id`, `kind`: of what, where it is known."""
+        person = self._people[reach.track_id]
+        person.used[reach.reach_id] = person.used.get(reach.reach_id, 0) + items
+        if slot_id is not None:
+            person.done.add((reach.reach_id, slot_id, kind))
+
+    def did(self, reach: Reach, slot_id: str, kind: str) -> bool:
+        """Has this reach explained a pick from, or a put-back into, this slot?"""
+        person = self._people.get(reach.track_id)
+        return person is not None and (reach.reach_id, slot_id, kind) in person.done
 
     def explain(self, track_id: str, gondola_id: str, interval_ns: tuple[int, int]) -> None:
         """This person did something at a face between two instants: so much less of their time there is unexplained."""

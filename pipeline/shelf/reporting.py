@@ -55,7 +55,7 @@ class Reporter:
         t0, t1 = episode.interval_ns
         at_ns = t1
         if reach is not None:
-            self._who.use(reach, 1)
+            self._who.use(reach, 1, episode.slot_id, verdict.kind)
             t0, t1 = reach.t0_ns, reach.t1_ns
             at_ns = deepest_ns(reach, self._layout.gondola_by_id[reach.gondola_id])
         weights = [t.weight**s.person_sharpness for t in touches]

@@ -229,7 +229,9 @@ class ShelfStage:
         if episode.early and min(verdict.kind_probability, verdict.quantities[0][1]) < s.sure:
             self._episodes.reopen(episode)
             return []
-        if verdict.pick + verdict.put_back < s.min_event_probability:
+        if verdict.pick + verdict.put_back < s.min_event_probability or self._is_undone(
+            episode.slot_id, verdict, likely
+        ):
             return []
         events = self._reporter.events(episode, touches, verdict, likely)
         if self._explain is not None:
@@ -240,6 +242,16 @@ class ShelfStage:
         for _ in range(verdict.quantities[0][0]):
             self._who.explain(person.track_id, episode.gondola_id, episode.interval_ns)
         return events
+
+    def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
+        """Would every reach that fits have undone at this slot what it did there?
+
+        A camera that is slow to see the slot clear reports a change that the others have told already. What it shows is
+        compared with a row that has moved on since, and a poor view then tells of the opposite; one and the same reach
+        does not do both.
+        """
+        opposite = "put_back" if verdict.kind == "pick" else "pick"
+        return bool(likely) and all(self._who.did(reach, slot_id, opposite) for reach in likely)
 
     def _pitch_m(self, slot_id: str) -> float:
         """From one item's front to the next one's in the row."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -13,6 +13,7 @@ import pytest
 from pipeline.messages import LEFT_WRIST, CameraTracks, Detections, FloorTrack, Frame, FrameSet
 from pipeline.shelf.evidence_sheet import write_sheet
 from pipeline.shelf.hands import LEFT_ELBOW
+from pipeline.shelf.identify import Verdict, fresh_places
 from pipeline.shelf.reporting import NO_CAMERA
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.stage import ShelfStage
@@ -170,6 +171,23 @@ def test_a_put_back_after_stepping_aside(play, planogram):
     assert facts(play.events) == [
         ("pick", "g1.2.5", gtin, "1", "t1"), ("put_back", "g1.2.5", gtin, "1", "t1"),
     ]  # fmt: skip
+
+
+def test_what_a_reach_took_it_has_not_put_back(play):
+    # A camera that is late, and sees the row poorly, can tell of the opposite of what the others have told already.
+    play.reach("t1", "g1.2.5", change=1)
+    play.stay({"t1": ((1.0, 0.8), None)}, 4)
+    assert [e.kind for e in play.events] == ["pick"]
+    stage = play.stage
+    (reach,) = stage._who.reaches("t1")
+    another = replace(reach, reach_id="another")
+    back = Verdict(0.005, 0.99, 0.005, (), (), fresh_places())
+    again = replace(back, pick=0.99, put_back=0.005)
+    assert stage._is_undone("g1.2.5", back, [reach])
+    assert not stage._is_undone("g1.2.5", again, [reach])
+    assert not stage._is_undone("g1.2.6", back, [reach])
+    assert not stage._is_undone("g1.2.5", back, [reach, another])
+    assert not stage._is_undone("g1.2.5", back, [])
 
 
 def test_two_items_of_one_slot_by_two_reaches(play):
