@@ -140,24 +140,34 @@ def second_look(db: Connection, case: Case, by: str, at_ns: int, reason: str) ->
     _audit(db, "case-second-look", by, case, at_ns)
 
 
+def reopen(db: Connection, case: Case, by: str, at_ns: int) -> Case:
+    """A decided case is to be decided again; what was decided stays until then. `case` must be locked."""
+    _set(db, case.case_id, state=OPEN, second_look_by=None)
+    _audit(db, "case-reopened", by, case, at_ns, outcome=case.outcome)
+    return replace(case, state=OPEN, second_look_by=None)
+
+
 def close(
     db: Connection, case: Case, receipt: ReceiptIssued, outcome: str, *, by: str, at_ns: int, difference_minor: int,
     reason: str = "", upheld: bool | None = None, rule: str | None = None, evidence: Iterable[str] = (),
     other: ReceiptIssued | None = None,
 ) -> None:  # fmt: skip
-    """It is decided; `receipt` is how it stands now, `evidence` the ids of the events that were there to look at."""
+    """It is decided; `receipt` is how it stands now, `evidence` the ids of the events that were there to look at.
+    `difference_minor`: of this decision; the case adds them up, where it is decided again."""
+    again = () if case.decided_ns is None else (str(at_ns),)
     _set(
         db, case.case_id, state=RESOLVED, outcome=outcome, upheld=upheld, rule=rule, decided_by=by, decided_ns=at_ns,
-        reason=reason, difference_minor=difference_minor, decided_version=receipt.version, claimed_by=None,
-        claimed_until_ns=None,
+        reason=reason, difference_minor=case.difference_minor + difference_minor, decided_version=receipt.version,
+        claimed_by=None, claimed_until_ns=None,
     )  # fmt: skip
     _say(
         db,
         case.visit_id,
         DisputeResolved(
-            event_id=digest(case.case_id, "resolved"), store_id=case.store_id, at_ns=at_ns, case_id=case.case_id,
-            receipt_id=case.receipt_id, version=receipt.version, visit_id=case.visit_id, shopper_id=case.shopper_id,
-            origin=case.origin, outcome=outcome, upheld=upheld, by=by, difference_minor=difference_minor,
+            event_id=digest(case.case_id, "resolved", *again), store_id=case.store_id, at_ns=at_ns,
+            case_id=case.case_id, receipt_id=case.receipt_id, version=receipt.version, visit_id=case.visit_id,
+            shopper_id=case.shopper_id, origin=case.origin, outcome=outcome, upheld=upheld, by=by,
+            difference_minor=difference_minor,
         ),
     )  # fmt: skip
     moved = {"other_receipt_id": other.receipt_id, "other_version": other.version} if other else {}

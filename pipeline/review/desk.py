@@ -256,8 +256,10 @@ class ReviewDesk(Again):
                 case_id, done.action, done.actor, done.at_ns, done.receipt_id, done.version, done.difference_minor,
                 done.other_receipt_id, done.other_version, repeated=True,
             )  # fmt: skip
-        cases.undecided(case)
         now_ns = self._clock()
+        if request.again and case.state == RESOLVED:
+            case = cases.reopen(db, case, by, now_ns)
+        cases.undecided(case)
         if (holder := case.on_it(now_ns)) not in (None, by):
             raise CaseError(f"case {case_id}: {holder} is on it")
         receipt = cases.receipt_now(db, case)
@@ -311,8 +313,8 @@ class ReviewDesk(Again):
         )  # fmt: skip
         cases.close(
             db, case, new, request.action, by=by, at_ns=now_ns, difference_minor=outcome.difference_minor,
-            reason=request.reason, upheld=None if case.origin == "held" else request.action != "confirm", rule=rule,
-            evidence=set(evidence), other=other,
+            reason=request.reason, upheld=_upheld(case, request, outcome), rule=rule, evidence=set(evidence),
+            other=other,
         )  # fmt: skip
         self._note(db, outcome, key, audit.canonical(request.model_dump(mode="json", exclude_none=True)))
         if new is not receipt:
@@ -322,6 +324,15 @@ class ReviewDesk(Again):
     def _note(self, db: Connection, outcome: Outcome, key: str, asked: str) -> None:
         values = {k: v for k, v in vars(outcome).items() if k not in ("by", "repeated")}
         db.execute(insert(t.resolutions).values(**values, key=key, actor=outcome.by, request=asked))
+
+
+def _upheld(case: Case, request: Request, outcome: Outcome) -> bool | None:
+    """Whether the shopper was right. Where it was decided before: whether both decisions together changed anything."""
+    if case.origin == "held":
+        return None
+    if case.decided_ns is not None:
+        return case.difference_minor + outcome.difference_minor != 0
+    return request.action != "confirm"
 
 
 def _lock_visits(db: Connection, visit_ids: Iterable[str]) -> None:

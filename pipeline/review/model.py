@@ -70,6 +70,10 @@ class Case:
         return self.claimed_by if held else None
 
 
+Plain = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""A text without NUL, which PostgreSQL cannot keep."""
+
+
 class Request(BaseModel):
     """What a reviewer asks for. Which fields count depends on `action`:
 
@@ -86,6 +90,7 @@ class Request(BaseModel):
     ===========  =======================================================================================
 
     `line_id`: which line, where the case is about a whole receipt; without it, remove and refund mean all lines.
+    `again`: the case is decided already, and this is a new decision; the old one and what it did stay in the books.
     `version`: of the receipt, that was looked at: when it has moved on, nothing is done. `reason`: stands on the
     receipt.
     """
@@ -93,14 +98,15 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Action
+    again: bool = False
     version: int | None = Field(default=None, ge=1)
-    line_id: str | None = None
-    gtin: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    line_id: Annotated[Plain, Field(max_length=200)] | None = None
+    gtin: Annotated[Plain, Field(min_length=1, max_length=50)] | None = None
     quantity: int | None = Field(default=None, ge=1, le=1000)
     amount_minor: int | None = Field(default=None, ge=1, lt=1 << 53)
-    to_receipt_id: str | None = None
-    shopper_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    reason: str = Field(default="", max_length=LONGEST_TEXT)
+    to_receipt_id: Annotated[Plain, Field(max_length=200)] | None = None
+    shopper_id: Annotated[Plain, Field(min_length=1, max_length=200)] | None = None
+    reason: Annotated[Plain, Field(max_length=LONGEST_TEXT)] = ""
 
 
 @dataclass(frozen=True)

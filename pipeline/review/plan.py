@@ -125,7 +125,7 @@ def _line(case: Case, receipt: ReceiptIssued, request: Request) -> ReceiptLine |
     for line in receipt.lines:
         if line.line_id == line_id:
             return line
-    if request.action == "confirm":
+    if request.action in ("confirm", "add"):
         return None
     known = ", ".join(line.line_id for line in receipt.lines) or "none"
     raise CaseError(

@@ -23,6 +23,7 @@ from pipeline.web.site import Site
 _NOBODY, _THIS, _SHOPPER = N_("somebody without a visit"), N_("this shopper"), N_("shopper %(name)s")
 _ELSE = N_("something else")
 _WORTH_SAYING = 0.005
+_NEIGHBOURS = 2
 _MOST = 6
 """Candidates and products that a list begins with."""
 
@@ -218,12 +219,27 @@ def _other(site: Site, person: review.Person) -> OtherView:
 
 
 def _runners_up(site: Site, view: review.CaseView, asked: review.LineView | None, fmt: Phrases) -> Priced:
-    """What the shopper says it was, then what else it may have been."""
+    """What the shopper says it was, what else it may have been, then what stands beside it on the shelf."""
     line = asked.line if asked else None
     likely = {p.gtin: p.probability for p in (asked.products if asked else ())}
-    gtins = [g for g in dict.fromkeys([view.case.claimed_gtin, *likely]) if g and (line is None or g != line.gtin)]
+    beside = _beside(site, asked.events if asked else ())
+    gtins = dict.fromkeys([view.case.claimed_gtin, *likely, *beside])
+    gtins = [g for g in gtins if g and (line is None or g != line.gtin)]
     at_ns = (line.taken_at_ns if line else 0) or view.receipt.left_at_ns
     return _priced(site, [(g, likely.get(g)) for g in gtins], at_ns, fmt)
+
+
+def _beside(site: Site, events: Iterable[review.EventView]) -> list[str]:
+    """Products of the slots to the left and right of where the hand was."""
+    found = []
+    for seen in events:
+        if (place := site.shop.layout.slot_by_id.get(seen.event.slot_id or "")) is not None:
+            _, shelf, slot = place
+            slots = [s.id for s in sorted(shelf.slots, key=lambda s: s.start_m)]
+            at = slots.index(slot.id)
+            near = slots[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS + 1]
+            found += [site.shop.planogram.slots.get(one) for one in near]
+    return [gtin for gtin in found if gtin]
 
 
 def _missing(site: Site, view: review.CaseView, asked: review.LineView | None, fmt: Phrases) -> Priced:

@@ -17,18 +17,21 @@ _Text = Annotated[str, Field(max_length=200)]
 
 class DecisionForm(BaseModel):
     """All fields of all dialogs; what a dialog does not have, or leaves empty, is "". `key`: the same however often
-    the form is sent. `amount`: as people write it, in major units."""
+    the form is sent. `amount`: as people write it, in major units. `payer_receipt_id`: a receipt of whoever is to pay,
+    where nobody does: pages have no shopper ids."""
 
     model_config = ConfigDict(extra="ignore")
 
     action: Action
     key: Annotated[str, Field(min_length=8, max_length=100)]
     version: int = Field(ge=1)
+    again: bool = False
     line_id: _Text = ""
     gtin: _Text = ""
     quantity: _Text = ""
     amount: _Text = ""
     to_receipt_id: _Text = ""
+    payer_receipt_id: _Text = ""
     reason: str = Field(default="", max_length=2000)
 
 
@@ -37,6 +40,7 @@ def request_of(form: DecisionForm, currency: str) -> Request:
     try:
         return Request(
             action=form.action,
+            again=form.again,
             version=form.version,
             line_id=form.line_id or None,
             gtin=form.gtin.strip() or None,

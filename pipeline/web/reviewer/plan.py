@@ -74,7 +74,7 @@ def plan_of(
     saw: ids of the cameras that have a clip.
     """
     paths, saw = list(paths), set(saw)
-    low, high = _extent(layout)
+    low, high = _extent(layout, [point for _, _, points in paths for point in points])
     mine = [point for _, own, points in paths if own for point in points]
     return PlanView(
         view_box=f"{low[0]:.0f} {low[1]:.0f} {high[0] - low[0]:.0f} {high[1] - low[1]:.0f}",
@@ -91,11 +91,12 @@ def plan_of(
     )
 
 
-def _extent(layout: StoreLayout) -> tuple[np.ndarray, np.ndarray]:
+def _extent(layout: StoreLayout, points: Sequence[tuple[int, float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest x and y (cm) of what stands there and of the paths, which begin and end outside."""
     corners = [layout.floor_m, *(np.array(g.footprint.exterior.coords) for g in layout.gondolas)]
-    cameras = np.array([c.position_m[:2] for c in layout.cameras])
-    gates = [g.line_m for g in layout.gates]
-    all_cm = _cm(np.concatenate([*map(np.array, corners), *map(np.array, gates), cameras]))
+    corners += [g.line_m for g in layout.gates] + [[c.position_m[:2]] for c in layout.cameras]
+    corners += [[point[1:] for point in points]] if points else []
+    all_cm = _cm(np.concatenate([np.array(part, float) for part in corners]))
     return all_cm.min(0) - _MARGIN_CM, all_cm.max(0) + _MARGIN_CM
 
 

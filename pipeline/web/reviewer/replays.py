@@ -26,6 +26,7 @@ class ReplayJob:
 
     replay_id: str
     case_id: str
+    by: str
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     result: Any = None
     error: str = ""
@@ -42,21 +43,21 @@ class ReplayJob:
 
 
 class Replays:
-    """`run`: case id to what is shown; may take a minute."""
+    """`run`: from case id and who asked to what is shown; may take a minute."""
 
-    def __init__(self, run: Callable[[str], Any]) -> None:
+    def __init__(self, run: Callable[[str, str], Any]) -> None:
         self._run = run
         self._jobs: dict[str, ReplayJob] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replay")
 
-    def start(self, case_id: str) -> ReplayJob:
+    def start(self, case_id: str, by: str) -> ReplayJob:
         """A run of this case's visit; the one that is on already, where there is one."""
         with self._lock:
             for job in self._jobs.values():
                 if job.case_id == case_id and not job.over:
                     return job
-            job = ReplayJob(secrets.token_urlsafe(12), case_id)
+            job = ReplayJob(secrets.token_urlsafe(12), case_id, by)
             self._jobs[job.replay_id] = job
             for old in [j for j in self._jobs.values() if j.over][: max(0, len(self._jobs) - _KEPT)]:
                 del self._jobs[old.replay_id]
@@ -66,13 +67,14 @@ class Replays:
     def find(self, replay_id: str) -> ReplayJob | None:
         return self._jobs.get(replay_id)
 
-    def close(self) -> None:
-        self._worker.shutdown(wait=False, cancel_futures=True)
+    def close(self, wait: bool = False) -> None:
+        """No more runs; those that wait are forgotten, unless they are waited for."""
+        self._worker.shutdown(wait=wait, cancel_futures=not wait)
 
     def _work(self, job: ReplayJob) -> None:
         job.state = "running"
         try:
-            job.result = self._run(job.case_id)
+            job.result = self._run(job.case_id, job.by)
             job.state = "done"
         except WalkoutError as error:
             job.error, job.state = str(error), "failed"

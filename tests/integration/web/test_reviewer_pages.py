@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from pipeline.eventlog.codec import decode
 from pipeline.messages import ReceiptIssued, ShelfEvent
 from pipeline.payment.accounts import list_payments
 from tests.films import keep_films
-from tests.scripted_shop import COLA
+from tests.scripted_shop import ANNA, BEN, BREAD, COLA, stages
 from tests.web_site import Served, make_run
 from tests.web_site import served as serve
 
@@ -72,6 +73,7 @@ def shown(page, expression: str) -> None:
 
 
 def opened(page, case_id: str):
+    page.context.set_default_timeout(30_000)
     page.goto(f"/review/cases/{case_id}")
     shown(page, "[...document.querySelectorAll('[role=tabpanel]:not([hidden]) video')].every(v => v.readyState > 1)")
     return page
@@ -197,7 +199,7 @@ def test_a_film_that_is_gone_or_damaged_says_so_and_the_case_goes_on(served, per
     page.goto(f"/review/cases/{case_id}")
     page.wait_for_selector("figure.is-gone:nth-of-type(2) .view-reason")
     assert page.locator("figure .view-reason").all_inner_texts() == [
-        "This clip is missing.",
+        "This clip is missing.\nit is not in the storage any more",
         "This clip is damaged and cannot be played.",
     ]
     page.keyboard.press("Space")
@@ -249,6 +251,47 @@ def test_who_is_on_a_case_is_seen_and_others_are_kept_out(served, person) -> Non
     until(lambda: served.site.review.read(case_id).claimed_by is None, "who leaves a case lets it go")
 
 
+def test_a_decision_can_be_taken_again(served, person) -> None:
+    case_id = dispute(served)
+    page = opened(person("reviewer"), case_id)
+    for key in ("r", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url(f"**?done={case_id}")
+    page.keyboard.press("u")
+    page.wait_for_url(f"**/review/cases/{case_id}")
+    assert page.locator("del").inner_text() == "1 × Bread", "what was taken off is still to be seen"
+    assert page.locator("#decide-title").inner_text() == "Decide again"
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")  # the line that was taken off is what is offered first
+    page.wait_for_url(f"**?done={case_id}")
+    receipt = newest(served, "anna")
+    assert (receipt.version, receipt.total_minor) == (3, 101)
+    case = served.site.review.read(case_id)
+    assert (case.outcome, case.difference_minor, case.upheld) == ("add", 0, False)
+    kinds = [h.entry.kind for h in served.site.review.view(case_id).history if h.entry]
+    assert [k for k in kinds if k not in ("case-claimed", "case-released")] == [
+        "case-opened", "case-resolved", "case-reopened", "case-resolved",
+    ]  # fmt: skip
+
+
+def test_a_visit_is_run_again_and_both_receipts_are_shown(served, person) -> None:
+    """The networks of the demo would find nothing in the scripted film: the script runs again, with more bread."""
+    more = replace(ANNA, takes=(*ANNA.takes, (2.0, "pick", BREAD, 0.95)))
+    desk = served.site.review
+    desk._around = replace(desk._around, stages=stages(more, BEN))
+    page = opened(person("reviewer"), dispute(served))
+    page.keyboard.press("w")
+    page.wait_for_selector("[data-replay=done]", timeout=60_000)
+    rows = page.locator("main tbody tr").all_inner_texts()
+    assert len(rows) == 1 and rows[0].split() == ["Bread", "different", "1", "×", "·", "€1.01", "2", "×", "·", "€2.02"]
+    assert "another receipt" in page.locator(".lead").inner_text()
+    page.get_by_role("button", name="Keep as a case").click()
+    page.wait_for_selector(".flash-done")
+    assert "walkout score --cases" in page.locator(".flash-done").inner_text()
+    assert len(list((served.site.folder / "cases").glob("*/expected.json"))) == 1
+    assert page.problems == []
+
+
 def test_the_queue_follows_what_comes_in(served, person) -> None:
     page = person("reviewer")
     page.goto("/review")
@@ -284,7 +327,7 @@ def test_pages_have_no_serious_accessibility_problem(served, person, scheme, pho
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     case_id = dispute(served)
     page = person("reviewer", phone=phone, color_scheme=scheme)
-    for path in ("/review", f"/review/cases/{case_id}", "/review/audit", "/review?state=resolved"):
+    for path in ("/review", f"/review/cases/{case_id}", "/review/figures", "/review/audit", "/review?state=resolved"):
         answer = page.goto(path)
         assert answer.status == 200 and len(answer.body()) < 150_000
         if "cases" in path:
