@@ -24,7 +24,16 @@ from pipeline.observe.logs import get_logger
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
 from pipeline.review.again import Again, Around
-from pipeline.review.model import DISPUTE_KINDS, LONGEST_TEXT, RESOLVED, SECOND_LOOK, Case, Outcome, Request
+from pipeline.review.model import (
+    DISPUTE_KINDS,
+    HELD_LINE,
+    LONGEST_TEXT,
+    RESOLVED,
+    SECOND_LOOK,
+    Case,
+    Outcome,
+    Request,
+)
 from pipeline.review.path import tracks_file
 from pipeline.review.plan import SAID, plan_of
 from pipeline.review.rules import Facts, verdict
@@ -304,6 +313,11 @@ class ReviewDesk(Again):
                 db, receipt, plan.changes, by=by, reason=reason, settle_notes=plan.settle_notes,
                 shopper_id=plan.shopper_id,
             )  # fmt: skip
+        if case.kind == HELD_LINE and any(x.line_id == case.line_id and x.status == "held" for x in new.lines):
+            raise CaseError(
+                f"case {case.case_id}: line {case.line_id} would still be held after it: "
+                "confirm, change, move or remove all of it"
+            )
         now_ns = self._clock()
         line = next((x for x in receipt.lines if x.line_id == (case.line_id or request.line_id)), None)
         evidence = line.event_ids if line else [i for x in (*receipt.lines, *receipt.notes) for i in x.event_ids]

@@ -264,6 +264,9 @@ def test_what_cannot_be_done_leaves_the_case_open(shop):
     ):
         with pytest.raises(error, match=text):
             shop.desk.resolve(case_id, action, "rita", "k1", **given)
+    (held,) = shop.held()
+    with pytest.raises(CaseError, match="would still be held after it"):
+        shop.desk.resolve(held.case_id, "add", "rita", "k1", gtin=COLA)
     with pytest.raises(CaseError, match="needs a key"):
         shop.desk.resolve(case_id, "remove", "rita", "")
     with pytest.raises(UnknownCaseError, match="no case nothing"):
