@@ -81,7 +81,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
             request, "shopper/receipt.html", view=view, receipt=newest, new=new, reported=reported, cases=cases,
             payment=views.payment_of(shopping.payment(newest.visit_id, who.shopper_id), newest),
             may_dispute=may_dispute(newest), doubt_text=views.doubt_text, outcome_text=views.outcome_text,
-            kinds=LINE_KINDS | RECEIPT_KINDS, of_line={c.line_id: c for c in reversed(cases) if c.line_id},
+            kind_text=views.kind_text, of_line={c.line_id: c for c in reversed(cases) if c.line_id},
             paper=site.shop.settings.paper, tax_names=_rates(newest),
         )  # fmt: skip
 
@@ -143,7 +143,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
     def disputes(request: Request, who: Shopper) -> Response:
         return page(
             request, "shopper/disputes.html", cases=disputes_of(shopping, who.shopper_id),
-            kinds=LINE_KINDS | RECEIPT_KINDS, outcome_text=views.outcome_text,
+            kind_text=views.kind_text, outcome_text=views.outcome_text,
             names={p.gtin: p.name for p in site.shop.catalogue.products},
         )  # fmt: skip
 

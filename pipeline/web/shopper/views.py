@@ -121,6 +121,11 @@ def payment_of(payment: dict[str, Any] | None, receipt: ReceiptIssued) -> dict[s
     return {"label": label, "kind": kind, "paid_minor": paid, "open_minor": payment["open_minor"], "waiting": False}
 
 
+def kind_text(case: Any) -> str:
+    """What was said, of a line or of the whole receipt; to be translated."""
+    return (LINE_KINDS if case.line_id else RECEIPT_KINDS).get(case.kind, OUTCOMES["elsewhere"])
+
+
 def outcome_text(case: Any) -> str:
     """What became of a dispute, to be translated."""
     if case.state != "resolved":
