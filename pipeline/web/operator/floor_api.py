@@ -136,10 +136,11 @@ def floor_router(operating: Operating) -> APIRouter:
 
     @router.post("/slots/{slot_id}/count")
     def count(who: Who, slot_id: Annotated[str, Path(max_length=200)], counted: Counted) -> dict[str, int]:
-        """So many are in the slot now, or were at that moment."""
+        """So many are in the slot now (of a recording: at its end), or were at that moment."""
         if slot_id not in operating.site.shop.planogram.slots:
             raise HTTPException(404, "the planogram has no such slot")
-        at_ns = None if counted.at_ms is None else counted.at_ms * MS
+        view = operating.view
+        at_ns = counted.at_ms * MS if counted.at_ms is not None else None if view.source.live else view.source.span()[1]
         operating.notes.count(slot_id, counted.units, who.staff_id or who.user_id, at_ns)
         return {"units": counted.units}
 

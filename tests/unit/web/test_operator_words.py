@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 import pipeline
 
 ROOT = Path(pipeline.__file__).parent
-HOLES = re.compile(r"\{\w+\}|%\(\w+\)s")
+HOLES = re.compile(r"\{\w+\}|%\(\w+\)s|%%|%")
 
 
 def messages() -> set[str]:
