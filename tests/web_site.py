@@ -17,7 +17,11 @@ from pipeline.web.security import SESSION
 from pipeline.web.site import Site
 from tests.scripted_shop import stages, write_recording
 
-FAST = {"sign_in_per_client": "10000/minute", "sign_in_per_account": "10000/minute"}
+FAST = {
+    "sign_in_per_client": "10000/minute",
+    "sign_in_per_account": "10000/minute",
+    "passes_per_shopper": "10000/minute",
+}
 
 
 def make_run(folder: Path, *visitors) -> Path:
@@ -48,6 +52,6 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **settings) -> Iterator[Served]:
-    with serving(folder, **{**FAST, **settings}) as (site, url, app):
+def served(folder: Path, around=None, **settings) -> Iterator[Served]:
+    with serving(folder, around=around, **{**FAST, **settings}) as (site, url, app):
         yield Served(site, url, app)

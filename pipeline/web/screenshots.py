@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
 from pipeline.accounts import AccountSettings
 from pipeline.accounts.demo import STAFF, demo_accounts
 from pipeline.errors import OutputError
@@ -59,8 +62,13 @@ def take_screenshots(
 
 
 @contextmanager
-def serving(folder: Path, recording: Path | None = None, **settings) -> Iterator[tuple[Site, str, object]]:
-    """The pages of a run or a store on a free port of this machine, in a thread: (site, address, application)."""
+def serving(
+    folder: Path, recording: Path | None = None, around: Callable[[ASGIApp], ASGIApp] | None = None, **settings
+) -> Iterator[tuple[Site, str, FastAPI]]:
+    """The pages of a run or a store on a free port of this machine, in a thread: (site, address, application).
+
+    `around`: put around the application, e.g. to count what it answers. `settings`: fields of `AccountSettings`.
+    """
     import uvicorn
 
     with socket.socket() as free:
@@ -70,7 +78,9 @@ def serving(folder: Path, recording: Path | None = None, **settings) -> Iterator
     accounts = AccountSettings(**{"public_url": url, "sender": "development", **settings})
     with open_site(folder, recording=recording, accounts=accounts) as site:
         app = site_app(site)
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
+        server = uvicorn.Server(
+            uvicorn.Config(around(app) if around else app, port=port, log_level="warning", timeout_graceful_shutdown=2)
+        )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while thread.is_alive() and not server.started:

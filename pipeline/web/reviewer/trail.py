@@ -62,7 +62,7 @@ class EntryView:
 
 
 def views(site: Site, entries: Iterable[Entry], fmt: Phrases) -> tuple[EntryView, ...]:
-    staff = {name for user in site.accounts.users.staff() for name in (user.staff_name, user.user_id)}
+    staff = {name for user in site.accounts.staff.all() for name in (user.staff_name, user.user_id)}
     return tuple(_view(entry, staff, fmt) for entry in entries)
 
 

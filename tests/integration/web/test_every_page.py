@@ -76,8 +76,10 @@ def test_the_keyboard_alone_is_enough_to_sign_in(person):
 def test_what_has_the_focus_can_be_seen(person):
     page = person("anna")
     page.goto("/account")
-    for _ in range(12):
+    for _ in range(8):
         page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):  # past the last one
+            break
         outline = page.evaluate(
             "() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; }"
         )
