@@ -168,7 +168,7 @@ def figures(
     if as_json:
         print(json.dumps(asdict(found), indent=1))
     else:
-        print_figures(found)
+        print_figures(found, _names(where))
 
 
 @app.command()
@@ -312,6 +312,21 @@ def _state(where: str) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def _names(where: str) -> dict[str, str]:
+    """GTIN -> name, of a folder whose catalogue can be read."""
+    from calibration.catalogue import load_catalogue
+    from pipeline.errors import WalkoutError
+    from pipeline.web.site import shop_folder
+
+    if "://" in where:
+        return {}
+    try:
+        catalogue = load_catalogue(shop_folder(Path(where)) / "catalogue.yaml")
+    except WalkoutError:  # the figures are right without it
+        return {}
+    return {product.gtin: product.name for product in catalogue.products}
 
 
 def _moment(at_ns: int) -> str:

@@ -13,7 +13,8 @@ from pipeline.cart.money import plain_text
 from pipeline.review.figures import Figures, Tally, Waits
 
 
-def print_figures(found: Figures, console: Console | None = None) -> None:
+def print_figures(found: Figures, names: Mapping[str, str], console: Console | None = None) -> None:
+    """`names`: of products by GTIN, as far as they are known."""
     console = console or Console()
     share = found.all.held_share
     held = "" if share is None else f" ({share:.1%})"
@@ -23,7 +24,7 @@ def print_figures(found: Figures, console: Console | None = None) -> None:
     )
     _table(console, "Disputes by kind", found.kinds)
     _table(console, "By store", {store: s.tally for store, s in found.stores.items()})
-    _table(console, "By product", found.products)
+    _table(console, "By product", {names.get(gtin, gtin): tally for gtin, tally in found.products.items()})
     _table(console, "By camera", found.cameras)
 
 

@@ -69,8 +69,8 @@ def why_case(case: Case, line: ReceiptLine | None) -> str:
 
 def percent(probability: float) -> str:
     """Never 100 % for what is not certain."""
-    if 0.9995 <= probability < 1:
-        return "over 99.9 %"
+    if probability >= 0.9995:
+        return "over 99.9 %" if probability < 1 else "100 %"
     return f"{100 * probability:.0f} %" if probability < _SURE else f"{100 * probability:.1f} %"
 
 
