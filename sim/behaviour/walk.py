@@ -15,6 +15,9 @@ _AHEAD_M = 0.26
 _CLOSEST_M = 0.46
 """Middles of two people are never nearer than this."""
 _PATIENCE_S = 0.5
+_STUCK_S, _SQUEEZE_M, _SQUEEZED_PAST_M = 2.5, 0.24, 0.9
+"""Who gets no further for so long squeezes past, shoulder to shoulder, for so far. Without it two who meet between
+shelves, each with the other in front, stand there for ever, and everybody queues up behind them."""
 
 
 class Walker:
@@ -24,6 +27,8 @@ class Walker:
         self.world, self.body = world, body
         self.goal_m = body.xy.copy()
         self.walk_m_s = 1.2
+        self._stuck_s, self._stuck_at = 0.0, body.xy.copy()
+        self._squeezing = False
 
     def stand(self, heading_rad: float | None = None) -> None:
         """One step on the spot."""
@@ -77,7 +82,9 @@ class Walker:
             body.speed = min(body.speed, float(np.hypot(*(there - body.xy))) / DT_S + 0.1)
             body.xy = there
             along = _nearest_along(path, body.xy, along)
-            blocked_s = blocked_s + DT_S if body.speed < 0.12 and facing > 0.5 and left > 0.15 else 0.0
+            blocked = body.speed < 0.12 and facing > 0.5 and left > 0.15
+            blocked_s = blocked_s + DT_S if blocked else 0.0
+            self._note_progress(blocked or body.speed < 0.02)
             if blocked_s > _PATIENCE_S:
                 path, along, blocked_s = self._plan([o.body.xy for o in self.world.others(self)]), 0.0, 0.0
             yield
@@ -89,10 +96,22 @@ class Walker:
             if abs(error) < np.radians(4):
                 return
 
+    def _note_progress(self, slow: bool) -> None:
+        """Begin to squeeze past after a while without getting on, and stop when past."""
+        way_m = float(np.hypot(*(self.body.xy - self._stuck_at)))
+        if self._squeezing and way_m > _SQUEEZED_PAST_M:
+            self._squeezing = False
+        if not self._squeezing:
+            if way_m > 0.3:
+                self._stuck_s, self._stuck_at = 0.0, self.body.xy.copy()
+            self._stuck_s += DT_S if slow else 0.0
+            self._squeezing = self._stuck_s > _STUCK_S
+
     def _plan(self, avoid) -> np.ndarray:
         standing = [o.body.xy for o in self.world.others(self) if o.body.speed < 0.2]
+        radius = {"radius_m": _SQUEEZE_M} if self._squeezing else {}
         for others in ([*avoid] or standing, standing, ()):
-            path = self.world.space.path(self.body.xy, self.goal_m, others)
+            path = self.world.space.path(self.body.xy, self.goal_m, others, **radius)
             if path is not None:
                 return path
         return np.array([self.body.xy, self.goal_m])
@@ -100,22 +119,24 @@ class Walker:
     def _room_ahead(self, direction: np.ndarray) -> float:
         """0..1: how much of the wanted speed the people in front leave."""
         room = 1.0
+        near_m = _SQUEEZE_M if self._squeezing else 0.52
         for other in self.world.others(self):
             gap = other.body.xy - self.body.xy
             distance = float(np.hypot(*gap))
             ahead = float(gap @ direction)
             beside = abs(float(gap[0] * direction[1] - gap[1] * direction[0]))
             if ahead > 0.4 * distance and beside < 0.5 and distance < 1.0:
-                room = min(room, float(np.clip((distance - 0.52) / 0.4, 0.0, 1.0)))
-        return room
+                room = min(room, float(np.clip((distance - near_m) / 0.4, 0.0, 1.0)))
+        return max(room, 0.3) if self._squeezing else room
 
     def _kept_apart(self, step: np.ndarray) -> np.ndarray:
         """Where a step (2,) leads if it slides along the space that others take up."""
         there = self.body.xy + step
+        least_m = _SQUEEZE_M if self._squeezing else _CLOSEST_M
         for other in self.world.others(self):
             gap = there - other.body.xy
             distance = float(np.hypot(*gap))
-            closest = min(_CLOSEST_M, float(np.hypot(*(self.body.xy - other.body.xy))))
+            closest = min(least_m, float(np.hypot(*(self.body.xy - other.body.xy))))
             if 0 < distance < closest:
                 there = other.body.xy + gap / distance * closest
         return there
