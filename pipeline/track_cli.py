@@ -6,12 +6,15 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from pipeline.errors import OutputError, WalkoutError
+
+if TYPE_CHECKING:
+    from pipeline.messages import FloorTrack
 
 
 def track(
@@ -28,6 +31,9 @@ def track(
     ambiguous: Annotated[
         Path | None, typer.Option("--ambiguous", help="CSV to write: which two may have been exchanged, and when.")
     ] = None,
+    covariance: Annotated[
+        bool, typer.Option("--covariance", help="Write how well each place is known, too: var_x_m2,var_y_m2,cov_xy_m2.")
+    ] = False,
 ) -> None:
     """Follow people over all cameras on recorded boxes, and write where each was in every frame."""
     from pipeline.perception.floor.tracker import FloorTracker
@@ -44,9 +50,10 @@ def track(
     for frame, tracks in follow(room, boxes, lookahead, floor):
         frames += 1
         people |= {t.track_id for t in tracks}
-        rows += [(frame, int(t.track_id[1:]), *(round(float(v), 4) for v in t.floor_xy_m)) for t in tracks]
+        rows += [(frame, int(t.track_id[1:]), *_numbers(t, covariance)) for t in tracks]
     took = time.perf_counter() - begin
-    _write(out, ("frame", "person", "x_m", "y_m"), rows)
+    spread = ("var_x_m2", "var_y_m2", "cov_xy_m2") if covariance else ()
+    _write(out, ("frame", "person", "x_m", "y_m", *spread), rows)
     if ambiguous is not None:
         meetings = [
             (*(int(t[1:]) for t in e.track_ids), frame_of(e.since_ns, room), frame_of(e.until_ns, room),
@@ -60,6 +67,11 @@ def track(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _numbers(track: FloorTrack, covariance: bool) -> list[float]:
+    spread = [(0, 0), (1, 1), (0, 1)] if covariance else []
+    return [round(float(v), 4) for v in track.floor_xy_m] + [round(float(track.covariance_m2[c]), 6) for c in spread]
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:

@@ -45,15 +45,19 @@ def tracks(
     gate_m: Annotated[list[float] | None, typer.Option("--gate", help="Metres; may be given more than once.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
 ) -> None:
-    """MOTA, MOTP, IDF1 and HOTA of tracks on the floor, by TrackEval."""
+    """MOTA, MOTP, IDF1 and HOTA of tracks on the floor, by TrackEval; and whether their covariances are honest."""
     _needs("trackeval", "score")
-    from sim.track_files import read_tracks
+    from sim.track_files import read_covariances, read_tracks
     from sim.tracking_score import score_tracks
+    from sim.uncertainty import uncertainty
 
     true, ours = read_tracks(truth), read_tracks(found)
     scores = [score_tracks(true, ours, gate) for gate in (gate_m or [1.0])]
+    spread = read_covariances(found)
+    sure = [uncertainty(true, ours, spread, s.gate_m) if spread else None for s in scores]
     if as_json:
-        print(json.dumps([asdict(s) for s in scores] if len(scores) > 1 else asdict(scores[0]), indent=1))
+        given = [asdict(s) | {"uncertainty": u and asdict(u)} for s, u in zip(scores, sure, strict=True)]
+        print(json.dumps(given if len(given) > 1 else given[0], indent=1))
         return
     table = Table(title=f"{found} against {truth}", title_justify="left")
     for column in ("gate m", "MOTA", "MOTP m", "IDF1", "HOTA", "switches", "misses", "false positives"):
@@ -64,3 +68,9 @@ def tracks(
             f"{s.gate_m:g}", f"{s.mota:.3f}", f"{s.motp_m:.3f}", f"{s.idf1:.3f}", f"{s.hota:.3f}", *map(str, counts)
         )
     Console().print(table)
+    for s, u in zip(scores, sure, strict=True):
+        if u is not None and u.pairs:
+            print(
+                f"{s.gate_m:g} m: NEES {u.nees:.2f} (2 is honest), median {u.nees_median:.2f} (1.39); "
+                f"{u.within_50:.0%} of the errors in the 50 % ellipse, {u.within_95:.0%} in the 95 % one"
+            )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Floor tracks as CSV: `frame,person,x_m,y_m`, further columns are not looked at."""
+"""Floor tracks as CSV: `frame,person,x_m,y_m`, and perhaps `var_x_m2,var_y_m2,cov_xy_m2`; other columns are ignored."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from pipeline.errors import RecordingError
 from sim.tracking_score import Positions
+from sim.uncertainty import Covariances
 
 COLUMNS = ("frame", "person", "x_m", "y_m")
+SPREAD = ("var_x_m2", "var_y_m2", "cov_xy_m2")
+"""Columns that may follow: how well the tracker knows the place."""
 
 
 def read_tracks(path: Path) -> Positions:
@@ -37,3 +40,24 @@ def read_tracks(path: Path) -> Positions:
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
     return {f: (list(p), np.array(list(p.values()), float)) for f, p in sorted(frames.items())}
+
+
+def read_covariances(path: Path) -> Covariances | None:
+    """frame -> float64 (N, 2, 2), in the order of `read_tracks`; None for a file without those columns."""
+    frames: dict[int, list] = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if any(c not in (rows.fieldnames or ()) for c in SPREAD):
+                return None
+            for row in rows:
+                try:
+                    x, y, xy = (float(row[c]) for c in SPREAD)
+                except (TypeError, ValueError):
+                    raise RecordingError(f"{path}, line {rows.line_num}: expected variances, got {row}") from None
+                if x <= 0 or y <= 0 or xy * xy >= x * y:
+                    raise RecordingError(f"{path}, line {rows.line_num}: {x}, {y}, {xy} is no covariance")
+                frames.setdefault(int(float(row["frame"])), []).append(((x, xy), (xy, y)))
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+    return {frame: np.array(values) for frame, values in frames.items()}

@@ -104,10 +104,12 @@ def test_track_and_score_from_the_command_line(shop, tmp_path, lookahead):
     ambiguous = tmp_path / "ambiguous.csv"
     command = ["track", "--detections", str(tmp_path), "--cameras", str(cameras), "--out", str(out)]
     command += ["--ambiguous", str(ambiguous)]
+    spread = [] if lookahead == "0" else ["var_x_m2", "var_y_m2", "cov_xy_m2"]
+    command += ["--covariance"] if spread else []
     result = CliRunner().invoke(app, [*command, "--lookahead", lookahead], catch_exceptions=False)
     assert result.exit_code == 0 and "2 people" in result.output
     with open(out, newline="") as file:
-        assert next(csv.reader(file)) == ["frame", "person", "x_m", "y_m"]
+        assert next(csv.reader(file)) == ["frame", "person", "x_m", "y_m", *spread]
     assert ambiguous.read_text().startswith("person,other,first_frame,last_frame,exchange_probability")
     truth = tmp_path / "truth.csv"
     with open(truth, "w", newline="") as file:
@@ -121,6 +123,9 @@ def test_track_and_score_from_the_command_line(shop, tmp_path, lookahead):
     score = json.loads(result.output)
     assert score["idf1"] > (0.97 if lookahead != "0" else 0.93)
     assert score["switches"] == 0 and score["motp_m"] < 0.1
+    assert bool(score["uncertainty"]) == bool(spread)
+    if spread:
+        assert score["uncertainty"]["pairs"] > 30 and 0.5 < score["uncertainty"]["within_95"] <= 1
 
 
 def test_nobody_in_the_score_without_columns(tmp_path):
