@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Which box of which camera is whose: all cameras together.
+"""Which box of which camera is whose: all cameras together, in several worlds at once.
 
-The gain of giving box j of camera c to body i is a log-likelihood ratio: the box as the body's (its edges around the
-predicted ones, or with one or two edges hidden), against a false box and a missed body. Each camera is a linear
-assignment, made one block of cameras after the other with the states that all *other* cameras' matches lead to, and
-then once more: one wrong match does not hold itself up (coordinate ascent on the joint assignment).
+A world is a set of bodies that may be there together (a hypothesis); worlds know nothing of one another. The gain of
+giving box j of camera c to body i is a log-likelihood ratio: the box as the body's (its edges around the predicted
+ones, or with one or two edges hidden), against a false box and a missed body. Each camera is a linear assignment, made
+one block of cameras after the other with the states that all *other* cameras' matches lead to, and then once more: one
+wrong match does not hold itself up (coordinate ascent on the joint assignment). Where the ascent begins decides where
+it ends: `Bodies.start`.
 
 Residuals are in units of the predicted box's height. That an edge is hidden leaves it anywhere within a height: its
 density is 1, and the innovation without it follows from the one with all four (Woodbury), at no further inversion.
@@ -15,286 +17,289 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from pipeline.perception.floor.bodies import BOTTOM, LEFT, RIGHT, TOP, CameraBank, Outlines, outlines
-from pipeline.perception.floor.person import solve
+from pipeline.perception.floor.expect import Expectation, Visibility, expect, visibility
+from pipeline.perception.floor.matching import Pairs, chance, choose
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
-from pipeline.perception.floor.sightings import CameraSightings, Sightings
+from pipeline.perception.floor.sightings import Sightings
+from pipeline.perception.floor.small import solve, spd_inverse
 
 LOG_2PI = float(np.log(2 * np.pi))
+GATE_HEIGHTS = 0.5
+"""Pairs whose boxes' upper edges or middles are further apart than this, beyond the uncertainty, are not looked at."""
+NEAR_SIGMAS = 4.5
+"""Nor are those of which not two of the sides and the upper edge are this near."""
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """Of T bodies in C cameras: `edges_px` (T, C, 4), `tall_px` (T, C), `jacobian` (T, C, 4, 6) in heights,
-    `noise` (T, C, 4) variances in heights, `detected` (T, C) chance of a box, `cover` (T, C) share of the body behind
-    somebody nearer, `bottom_hidden` bool (T, C): a shelf hides the feet."""
+class Bodies:
+    """T bodies. `mean` (T, 6), `covariance` (T, 6, 6): predictions. `start` (T, 2): where to look first, metres.
+    `world`: int (T,). `shown`: bool (T, C, 4), what shelves leave of them. `weak`: bool (T,), who may have weak boxes.
+    `others`: float64 (M, 6), of people who are there too and need no boxes. `before`: bool (T, T + M), may the second
+    hide the first? `free`: bool (T, N) or (1, N), which boxes they may have.
+    `extra`: float64 (T, N) or None, added to the gains."""
 
-    edges_px: np.ndarray
-    tall_px: np.ndarray
-    jacobian: np.ndarray
-    noise: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+    start: np.ndarray
+    world: np.ndarray
+    shown: np.ndarray
+    weak: np.ndarray
+    before: np.ndarray
+    others: np.ndarray
+    free: np.ndarray
+    extra: np.ndarray | None = None
+
+
+@dataclass
+class Matches:
+    """Who has which box. `box`: int (T, C), index into the sightings or -1. `information` (T, 6, 6), `vector` (T, 6) of
+    all matched boxes. `mean`, `covariance`: the posterior. `quality`, `detected`: (T, C), see `Person`;
+    `heads`: int (T,), boxes whose upper edge is the body's. `evidence`:
+    (T,), log-likelihood of what the cameras saw and missed of each body."""
+
+    box: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+    quality: np.ndarray
     detected: np.ndarray
-    cover: np.ndarray
-    bottom_hidden: np.ndarray
+    heads: np.ndarray
+    evidence: np.ndarray
 
 
-def expect(
-    bank: CameraBank, mean: np.ndarray, offset_s: np.ndarray, shown: np.ndarray,
-    body: BodySettings, s: AssociationSettings,
-) -> Expectation:  # fmt: skip
-    """`mean`: float64 (T, 6). `shown`: bool (T, C, 4), are feet, knees, chest, head free of shelves?"""
-    state = np.repeat(mean[:, None, :4], len(bank.ids), axis=1)
-    state[..., :2] += offset_s[:, None] * mean[:, None, 4:]
-    out = outlines(bank, state)
-    tall = out.tall_px
-    jacobian = np.zeros((*tall.shape, 4, 6))
-    jacobian[..., :4] = out.jacobian / tall[..., None, None]
-    jacobian[..., 4:] = jacobian[..., :2] * offset_s[:, None, None]
-    metre = bank.focal_px / np.maximum(out.depth_m, 0.3) / tall  # in heights
-    spread_m = np.array([body.side_sigma_m, body.top_sigma_m, body.side_sigma_m, body.bottom_sigma_m])
-    noise = (spread_m * metre[..., None]) ** 2 + body.edge_sigma**2
-    inside, cover = _visible(bank, out)
-    chest_and_head = shown[..., 2:].mean(-1)
-    seen = inside * (1 - cover) * np.where(shown.all(-1), 1.0, 0.9 * chest_and_head)
-    detected = np.where(out.ahead, s.detected / (1 + np.exp(-(seen - 0.3) / 0.07)), 0.0)
-    return Expectation(out.edges_px, tall, jacobian, noise, np.clip(detected, 0.01, s.detected), cover, ~shown[..., 0])
+def associate(
+    bank: CameraBank, seen: Sightings, bodies: Bodies, body: BodySettings, s: AssociationSettings, soft: bool = True
+) -> Matches:  # fmt: skip
+    """`soft`: whether a match counts for less where others contend for it."""
+    return _Association(bank, seen, bodies, body, s, soft).run()
 
 
-def _visible(bank: CameraBank, out: Outlines) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each body's box inside the picture, and share of that behind nearer bodies' boxes, (T, C) each."""
-    box = out.edges_px
-    low = np.clip(box[..., :2], bank.bounds_px[:, :2], bank.bounds_px[:, 2:])
-    high = np.clip(box[..., 2:], bank.bounds_px[:, :2], bank.bounds_px[:, 2:])
-    area = np.prod(np.maximum(box[..., 2:] - box[..., :2], 1.0), axis=-1)
-    shown = np.prod(np.maximum(high - low, 0.0), axis=-1)
-    inside = np.clip(shown / area, 0, 1)
-    both_low = np.maximum(low[:, None], low[None])  # (T, T, C, 2)
-    both_high = np.minimum(high[:, None], high[None])
-    common = np.prod(np.maximum(both_high - both_low, 0.0), axis=-1)
-    nearer = (out.depth_m[None] < out.depth_m[:, None]) & out.ahead[None]
-    # A body fills some three quarters of its box.
-    share = np.where(nearer, 0.85 * common / np.maximum(shown[:, None], 1.0), 0.0)
-    uncovered = np.prod(1 - np.minimum(share, 0.95), axis=1)
-    return inside, 1 - uncovered
+class _Association:
+    def __init__(self, bank, seen, bodies, body, s, soft) -> None:
+        self._bank, self._seen, self._bodies, self._body, self._s, self._soft = bank, seen, bodies, body, s, soft
+        t, cameras = len(bodies.mean), len(bank.ids)
+        self._looked = np.flatnonzero(seen.looked)
+        self._prior, self._prior_logdet = spd_inverse(bodies.covariance)
+        self._box = np.full((t, cameras), -1)
+        self._quality, self._heads = np.zeros((t, cameras)), np.zeros((t, cameras))
+        # Of each camera's matched box: what it says, its sum of squares, and its density's factors.
+        self._information, self._vector = np.zeros((cameras, t, 6, 6)), np.zeros((cameras, t, 6))
+        self._squares, self._factor = np.zeros((t, cameras)), np.zeros((t, cameras))
+        start = np.concatenate([bodies.start, bodies.mean[:, 2:]], 1)
+        state = self._states(np.concatenate([start, bodies.others]), np.arange(cameras))
+        out = outlines(bank, state)
+        self._visible = visibility(bank, out, bodies.shown, bodies.before, s)
+        self._pairs = self._near(out)
+
+    def run(self) -> Matches:
+        b, s = self._bodies, self._s
+        first, then = self._looked[:: s.first_share], np.setdiff1d(self._looked, self._looked[:: s.first_share])
+        everybody = np.ones(len(b.mean), bool)
+        self._match(first, then, everybody, begin=True)
+        self._match(then, first, everybody)
+        before = self._box.copy()
+        self._match(first, then, everybody)
+        changed = (before != self._box).any(1)
+        if changed.any():
+            self._match(then, first, changed)
+        mean, covariance, logdet = solve(b.mean, self._prior, self._information.sum(0), self._vector.sum(0))
+        covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
+        return Matches(
+            self._box, mean, covariance, self._quality, self._visible.detected, self._heads.sum(1),
+            self._evidence(mean, logdet),
+        )  # fmt: skip
+
+    def _evidence(self, mean: np.ndarray, logdet: np.ndarray) -> np.ndarray:
+        b, p = self._bodies, self._visible.detected[:, self._looked]
+        prior = np.einsum("ti,tij,tj->t", b.mean, self._prior, b.mean)
+        total = self._prior + self._information.sum(0)
+        least = prior + self._squares.sum(1) - np.einsum("ti,tij,tj->t", mean, total, mean)
+        return self._factor.sum(1) + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
+
+    def _states(self, mean: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+        """float64 (T, C, 4), at each camera's own instant."""
+        state = np.repeat(mean[:, None, :4], len(cameras), axis=1)
+        state[..., :2] += self._seen.offset_s[cameras, None] * mean[:, None, 4:]
+        return state
+
+    def _near(self, out: Outlines) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of body and box, (K,) each, that are worth a closer look: by the upper edge, as the lower is often
+        hidden."""
+        b, seen = self._bodies, self._seen
+        t = len(b.mean)
+        edges, tall = out.edges_px[:t], out.tall_px[:t]
+        spread_m = np.sqrt(np.maximum(b.covariance[:, 0, 0], b.covariance[:, 1, 1]))
+        pixels = np.abs(out.jacobian[:t, ..., :2]).max((-1, -2))
+        wide = GATE_HEIGHTS * tall + 3 * pixels * spread_m[:, None]
+        high = wide + 3 * np.sqrt(b.covariance[:, 2, 2])[:, None] * np.abs(out.jacobian[:t, :, TOP, 2])
+        middle = (edges[..., LEFT] + edges[..., RIGHT]) / 2
+        box_middle = (seen.edges_px[:, LEFT] + seen.edges_px[:, RIGHT]) / 2
+        found = []
+        for c in self._looked:
+            mine = seen.slices[c]
+            near = np.abs(box_middle[mine] - middle[:, c, None]) < wide[:, c, None]
+            near &= np.abs(seen.edges_px[mine, TOP] - edges[:, c, TOP, None]) < high[:, c, None]
+            near &= b.free[:, mine]
+            t, n = np.nonzero(near)
+            found.append((t, n + mine.start))
+        if not found:
+            return np.zeros(0, int), np.zeros(0, int)
+        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+
+    def _match(self, block: np.ndarray, others: np.ndarray, who: np.ndarray, begin: bool = False) -> None:
+        """Match a block of cameras anew, in the light of all others: everything but their own word. `who`: bool (T,),
+        for whom; nobody else's boxes are touched. `begin`: nothing is known but where to start."""
+        if not len(block):
+            return
+        b, s, seen = self._bodies, self._s, self._seen
+        mean, covariance, _ = solve(
+            b.mean, self._prior, self._information[others].sum(0), self._vector[others].sum(0)
+        )  # fmt: skip
+        if begin:
+            mean = np.concatenate([b.start, mean[:, 2:]], 1)
+        mine = who[self._pairs[0]] & np.isin(seen.camera[self._pairs[1]], block)
+        t, n = self._pairs[0][mine], self._pairs[1][mine]
+        if not who.all():
+            taken = np.zeros((int(b.world.max()) + 1, len(seen)), bool)
+            i, at = np.nonzero((self._box >= 0) & ~who[:, None])
+            taken[b.world[i], self._box[i, at]] = True
+            left = ~taken[b.world[t], n]
+            t, n = t[left], n[left]
+        place = np.full(len(seen.looked), -1)
+        place[block] = np.arange(len(block))
+        c = place[seen.camera[n]]
+        expected = expect(self._bank.only(block), self._states(mean, block), self._body)
+        visible = self._visible.only(block)
+        found = _gains(seen, t, n, c, expected, visible, self._spread(covariance, block), s)
+        t, n, c = found.body, found.box, place[seen.camera[found.box]]
+        value = found.gain if b.extra is None else found.gain + b.extra[t, n]
+        pairs = Pairs(b.world[t], c, t, n, value)
+        k = choose(pairs, seen.score[n] >= s.sure_score, b.weak)
+        sure = chance(pairs)[k] if self._soft else np.ones(len(k))
+        cells, turned = np.ix_(np.flatnonzero(who), block), np.ix_(block, np.flatnonzero(who))
+        self._box[cells] = -1
+        for array in (self._quality, self._heads, self._squares, self._factor):
+            array[cells] = 0.0
+        self._information[turned], self._vector[turned] = 0.0, 0.0
+        i, j, at = t[k], n[k], block[c[k]]
+        self._box[i, at], self._heads[i, at] = j, found.used[k, TOP]
+        self._quality[i, at] = sure * seen.score[j] * ~seen.twin[j]
+        information, vector, squares, factor = _measurement(seen, found, k, c[k], expected, mean, self._body)
+        self._information[at, i], self._vector[at, i] = information * sure[:, None, None], vector * sure[:, None]
+        self._squares[i, at] = squares * sure
+        # In the evidence the edges' density is that of the measurement, not the one that chose it.
+        self._factor[i, at] = factor + found.hidden[k] + value[k] - found.shape[k]
+
+    def _spread(self, covariance: np.ndarray, block: np.ndarray) -> np.ndarray:
+        """Covariance (T, C or 1, 4, 4) of (x, y, h, r) at each camera's instant."""
+        offset = self._seen.offset_s[block]
+        if not offset.any():
+            return covariance[:, None, :4, :4]
+        lift = np.zeros((len(block), 4, 6))
+        lift[:, range(4), range(4)] = 1.0
+        lift[:, 0, 4] = lift[:, 1, 5] = offset
+        return lift @ covariance[:, None] @ lift.swapaxes(-1, -2)
 
 
 @dataclass(frozen=True)
-class Gains:
-    """Of K pairs of a body and a box: `body`, `box`: int (K,). `gain`: float64 (K,). `used`: float64 (K, 4), 1 where
-    the box's edge is taken for the body's own. `residual`: float64 (K, 4) in heights."""
+class _Gains:
+    """Of K pairs of a body and a box: `gain`: float64 (K,), of which `shape` is the density of the edges. `used`:
+    float64 (K, 4), 1 where the box's edge is taken for the body's own, and `hidden` (K,) the log odds of that.
+    `residual`: float64 (K, 4) in heights."""
 
     body: np.ndarray
     box: np.ndarray
     gain: np.ndarray
+    shape: np.ndarray
     used: np.ndarray
+    hidden: np.ndarray
     residual: np.ndarray
 
 
-GATE_HEIGHTS = 1.0
-"""Pairs whose boxes' upper edges or sides are further apart than this, beyond the uncertainty, are not looked at."""
-
-
-def gains(
-    seen: CameraSightings, free: np.ndarray, expected: Expectation, covariance: np.ndarray, s: AssociationSettings
-) -> Gains:
-    """`free`: bool (N,). `covariance`: float64 (T, 6, 6), of the states behind `expected`."""
+def _gains(
+    seen: Sightings, t: np.ndarray, n: np.ndarray, c: np.ndarray, expected: Expectation, visible: Visibility,
+    spread: np.ndarray, s: AssociationSettings,
+) -> _Gains:  # fmt: skip
     j = expected.jacobian
-    innovation = j @ covariance[:, None] @ j.swapaxes(-1, -2)
+    innovation = j @ spread @ j.swapaxes(-1, -2)
     innovation[..., range(4), range(4)] += expected.noise
-    # (T, N): the middle of the upper edge decides who is near; the lower one is often hidden.
-    middle = (expected.edges_px[..., LEFT] + expected.edges_px[..., RIGHT])[:, seen.camera] / 2
-    tall = expected.tall_px[:, seen.camera]
-    box_middle = (seen.edges_px[:, LEFT] + seen.edges_px[:, RIGHT]) / 2
-    wide = GATE_HEIGHTS * tall + 3 * tall * np.sqrt(innovation[..., LEFT, LEFT])[:, seen.camera]
-    near = free & (np.abs(box_middle - middle) < wide)
-    near &= np.abs(seen.edges_px[:, TOP] - expected.edges_px[:, seen.camera, TOP]) < wide
-    t, n = np.nonzero(near)
-    c = seen.camera[n]
-    weights = np.linalg.inv(innovation)
-    weight = weights[t, c]
-    logdet = np.linalg.slogdet(innovation)[1][t, c]
     residual = (seen.edges_px[n] - expected.edges_px[t, c]) / expected.tall_px[t, c, None]
     # A box cut off by the picture's edge says that the body goes on there, no more.
     cut = seen.cut[n]
     residual[:, :2] = np.where(cut[:, :2], np.minimum(residual[:, :2], 0.0), residual[:, :2])
     residual[:, 2:] = np.where(cut[:, 2:], np.maximum(residual[:, 2:], 0.0), residual[:, 2:])
-    pulled = np.einsum("kij,kj->ki", weight, residual)
-    d2 = np.einsum("ki,ki->k", residual, pulled)
-    log_chance = _hidden(expected, s)[t, c]
-    best, used = -0.5 * (d2 + logdet + 4 * LOG_2PI), np.ones((len(t), 4))
+    own = innovation[..., range(3), range(3)][t, c]
+    keep = np.flatnonzero((residual[:, :3] ** 2 < NEAR_SIGMAS**2 * own).sum(1) >= 2)
+    t, n, c, residual = t[keep], n[keep], c[keep], residual[keep]
+    weights, logdets = spd_inverse(innovation)
+    weight, logdet = weights[t, c], logdets[t, c]
+    pulled = (weight @ residual[..., None])[..., 0]
+    d2 = (residual * pulled).sum(1)
+    log_chance = visible.log_hidden[t, c]
+    best, hidden, used = -0.5 * (d2 + logdet + 4 * LOG_2PI), np.zeros(len(t)), np.ones((len(t), 4))
+
+    def take(value: np.ndarray, odds: np.ndarray, edges: tuple[int, ...]) -> None:
+        better = value + odds > best + hidden
+        best[better], hidden[better] = value[better], odds[better]
+        used[better] = 1.0
+        for edge in edges:
+            used[better, edge] = 0.0
+
     own = weight[:, range(4), range(4)]
-    fewer = d2[:, None] - pulled**2 / own
-    single = log_chance - 0.5 * (fewer + logdet[:, None] + np.log(own) + 3 * LOG_2PI)
+    single = -0.5 * (d2[:, None] - pulled**2 / own + logdet[:, None] + np.log(own) + 3 * LOG_2PI)
     for edge in (LEFT, TOP, RIGHT, BOTTOM):
-        best = _take(best, single[:, edge], used, (edge,))
+        take(single[:, edge], log_chance[:, edge], (edge,))
     for edge in (LEFT, RIGHT):
         cross = weight[:, edge, BOTTOM]
         det = own[:, edge] * own[:, BOTTOM] - cross**2
         a, b = pulled[:, edge], pulled[:, BOTTOM]
         less = (own[:, BOTTOM] * a**2 - 2 * cross * a * b + own[:, edge] * b**2) / det
-        value = log_chance[:, edge] + log_chance[:, BOTTOM]
-        value = value - 0.5 * (d2 - less + logdet + np.log(det) + 2 * LOG_2PI)
-        best = _take(best, value, used, (edge, BOTTOM))
-    p = expected.detected[t, c]
-    gain = best + np.log(p / (1 - p)) - np.log(s.clutter)
-    gain += s.score_gain * (seen.score[n] - s.even_score) - s.twin_penalty * seen.twin[n]
-    return Gains(t, n, gain, used, residual)
-
-
-def _hidden(expected: Expectation, s: AssociationSettings) -> np.ndarray:
-    """float64 (T, C, 4): log odds of each edge being hidden by a shelf or a nearer person."""
-    chance = np.empty(expected.noise.shape)
-    chance[..., [LEFT, RIGHT]] = (s.hidden_side + s.covered * expected.cover / 3)[..., None]
-    chance[..., TOP] = s.hidden_side / 2
-    chance[..., BOTTOM] = np.where(expected.bottom_hidden, 0.9, s.hidden_bottom + s.covered * expected.cover / 2)
-    return np.log(chance / (1 - chance))
-
-
-def _take(best: np.ndarray, value: np.ndarray, used: np.ndarray, hidden: tuple[int, ...]) -> np.ndarray:
-    better = value > best
-    used[better] = 1.0
-    for edge in hidden:
-        used[better, edge] = 0.0
-    return np.where(better, value, best)
-
-
-@dataclass
-class Matches:
-    """Who has which box. `box`: int (T, C), index into the sightings or -1. `gain`: float64 (T, C). `information`
-    (T, C, 6, 6) and `vector` (T, C, 6) of the matched boxes, zero elsewhere. `mean`, `covariance`: the posterior."""
-
-    box: np.ndarray
-    gain: np.ndarray
-    information: np.ndarray
-    vector: np.ndarray
-    mean: np.ndarray
-    covariance: np.ndarray
-    quality: np.ndarray
-    detected: np.ndarray | None = None
-
-
-def associate(
-    bank: CameraBank, seen: Sightings, mean: np.ndarray, covariance: np.ndarray, shown: np.ndarray,
-    free: np.ndarray, continuity: np.ndarray | None, body: BodySettings, s: AssociationSettings,
-    weak_allowed: np.ndarray,
-) -> Matches:  # fmt: skip
-    """`mean` (T, 6), `covariance` (T, 6, 6): predictions. `free`: bool (N,), boxes that may be given away.
-    `continuity`: float64 (T, N), added to the gains. `weak_allowed`: bool (T,), who may have weak boxes."""
-    t, cameras = len(mean), len(bank.ids)
-    prior = np.linalg.inv(covariance)
-    out = Matches(
-        np.full((t, cameras), -1), np.zeros((t, cameras)), np.zeros((t, cameras, 6, 6)), np.zeros((t, cameras, 6)),
-        mean, covariance, np.zeros((t, cameras)),
-    )  # fmt: skip
-    looked = np.flatnonzero(seen.looked)
-    blocks = [looked[k :: s.blocks] for k in range(min(s.blocks, len(looked)))]
-    detected = np.zeros((t, cameras))
-    for _ in range(s.sweeps):
-        before = out.box.copy()
-        for block in blocks:
-            # These cameras are matched in the light of all others: everything but their own word.
-            others = [c for c in looked if c not in block]
-            at_mean, at_covariance = solve(
-                mean, prior, out.information[:, others].sum(1), out.vector[:, others].sum(1)
-            )  # fmt: skip
-            part = seen.of_cameras(block)
-            expected = expect(bank.only(block), at_mean, seen.offset_s[block], shown[:, block], body, s)
-            detected[:, block] = expected.detected
-            found = gains(part, free[part.index], expected, at_covariance, s)
-            value = found.gain
-            if continuity is not None:
-                value = value + continuity[found.body, part.index[found.box]]
-            chosen = _choose(part, found, value, weak_allowed, s)
-            i, n = found.body[chosen], found.box[chosen]
-            c = block[part.camera[n]]
-            out.box[:, block], out.gain[:, block] = -1, 0.0
-            out.information[:, block], out.vector[:, block] = 0.0, 0.0
-            out.box[i, c], out.gain[i, c] = part.index[n], value[chosen]
-            information, vector = _measurement(part, found, chosen, expected, at_mean, body)
-            sure = _chance(part, found, value)[chosen] if s.soft else np.ones(len(chosen))
-            out.quality[:, block] = 0.0
-            out.quality[i, c] = sure * part.score[n] * ~part.twin[n]
-            out.information[i, c], out.vector[i, c] = information * sure[:, None, None], vector * sure[:, None]
-        if (before == out.box).all():
-            break
-    out.mean, out.covariance = solve(mean, prior, out.information.sum(1), out.vector.sum(1))
-    out.detected = detected
-    return out
-
-
-def _choose(
-    seen: CameraSightings, found: Gains, value: np.ndarray, weak_allowed: np.ndarray, s: AssociationSettings
-) -> np.ndarray:
-    """Indices of the pairs to match: in every camera the sure boxes first, then weak ones for who has none."""
-    sure = seen.score[found.box] >= s.sure_score
-    camera = seen.camera[found.box]
-    chosen = []
-    for c in np.unique(camera[value > 0]):
-        taken = np.zeros(len(weak_allowed), bool)
-        for strong in (True, False):
-            pairs = (camera == c) & (value > 0) & (sure == strong)
-            if not strong:
-                pairs &= weak_allowed[found.body] & ~taken[found.body]
-            k = np.flatnonzero(pairs)
-            if not len(k):
-                continue
-            people, row = np.unique(found.body[k], return_inverse=True)
-            boxes, column = np.unique(found.box[k], return_inverse=True)
-            gain = np.zeros((len(people), len(boxes)))
-            index = np.full(gain.shape, -1)
-            gain[row, column], index[row, column] = value[k], k
-            pair = index[linear_sum_assignment(-gain)]
-            chosen.append(pair[pair >= 0])
-            taken[found.body[chosen[-1]]] = True
-    return np.concatenate(chosen) if chosen else np.zeros(0, int)
-
-
-def _chance(seen: CameraSightings, found: Gains, value: np.ndarray) -> np.ndarray:
-    """float64 (K,): how sure each pair is, among the body's other boxes in that camera and the box's other bodies.
-
-    Fitzgerald's cheap joint probabilistic data association (1985): what two people contend for moves neither much.
-    """
-    likelihood = np.exp(np.minimum(value, 30.0))
-    cameras = int(seen.camera.max()) + 1 if len(seen.camera) else 1
-    place = found.body * cameras + seen.camera[found.box]
-    of_body = np.bincount(place, likelihood)[place]
-    of_box = np.bincount(found.box, likelihood)[found.box]
-    return likelihood / (of_body + of_box - likelihood + 1.0)
+        value = -0.5 * (d2 - less + logdet + np.log(det) + 2 * LOG_2PI)
+        take(value, log_chance[:, edge] + log_chance[:, BOTTOM], (edge, BOTTOM))
+    shape = best + hidden
+    p = visible.detected[t, c]
+    gain = shape + np.log(p / (1 - p)) - np.log(s.clutter)
+    sharp = visible.sharp[t, c]
+    gain += np.log((1 - s.odd_score) * sharp * seen.score[n] ** (sharp - 1) + s.odd_score)
+    gain -= s.twin_penalty * seen.twin[n]
+    return _Gains(t, n, gain, shape, used, hidden, residual)
 
 
 def _measurement(
-    seen: CameraSightings,
-    found: Gains,
-    chosen: np.ndarray,
-    expected: Expectation,
-    at_mean: np.ndarray,
+    seen: Sightings, found: _Gains, chosen: np.ndarray, c: np.ndarray, expected: Expectation, at_mean: np.ndarray,
     body: BodySettings,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Information (K, 6, 6) and vector (K, 6) of K matched boxes: of their edges, or of their key points."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Of K matched boxes, of their edges or their key points: information (K, 6, 6), vector (K, 6), sum of squares (K,)
+    at the origin, and log of the densities' factors (K,)."""
     i, n, residual = found.body[chosen], found.box[chosen], found.residual[chosen]
-    c = seen.camera[n]
     # A cut edge that the body passes, as it should, has nothing to say.
     keep = found.used[chosen] * ~(seen.cut[n] & (residual == 0))
     # A detector that is not sure of a body is not sure of its edges either.
     trust = np.clip(seen.score[n], 0.2, 1.0) ** 2
     weight = body.independent * keep * trust[:, None] / expected.noise[i, c]
-    j = expected.jacobian[i, c]
-    information = np.einsum("kei,ke,kej->kij", j, weight, j)
-    vector = np.einsum("kei,ke->ki", j, weight * (residual + np.einsum("kei,ki->ke", j, at_mean[i])))
+    j = np.zeros((len(i), 4, 6))
+    j[..., :4] = expected.jacobian[i, c]
+    j[..., 4:] = j[..., :2] * seen.offset_s[seen.camera[n], None, None]
+    weighted = (j * weight[..., None]).swapaxes(-1, -2)
+    y = residual + (j @ at_mean[i][..., None])[..., 0]
+    information, vector = weighted @ j, (weighted @ y[..., None])[..., 0]
+    squares = (weight * y**2).sum(1)
+    factor = 0.5 * (np.where(keep > 0, np.log(np.maximum(weight, 1e-12)) - LOG_2PI, 0.0)).sum(1)
     posed = seen.posed[n]
     if posed.any():
         rows = n[posed]
         lift = np.zeros((posed.sum(), 3, 6))
         lift[:, [0, 1, 2], [0, 1, 2]] = 1.0
-        lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[c[posed]]
+        lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[seen.camera[rows]]
         # The width is in the box alone.
         across, weigh = j[posed][..., 3], weight[posed]
         width = (across**2 * weigh).sum(1)
-        right = (across * weigh * residual[posed]).sum(1) + width * at_mean[i[posed], 3]
+        wide = residual[posed] + across * at_mean[i[posed], 3, None]
         information[posed] = body.keypoint_independent * (lift.swapaxes(1, 2) @ seen.information[rows] @ lift)
-        vector[posed] = body.keypoint_independent * np.einsum("kij,ki->kj", lift, seen.vector[rows])
+        vector[posed] = body.keypoint_independent * (lift.swapaxes(1, 2) @ seen.vector[rows][..., None])[..., 0]
         information[posed, 3, 3] += width
-        vector[posed, 3] += right
-    return information, vector
+        vector[posed, 3] += (across * weigh * wide).sum(1)
+        theta = np.linalg.solve(seen.information[rows] + 1e-6 * np.eye(3), seen.vector[rows][..., None])[..., 0]
+        squares[posed] = body.keypoint_independent * (theta * seen.vector[rows]).sum(1) + (weigh * wide**2).sum(1)
+    return information, vector, squares, factor

@@ -7,10 +7,11 @@ import numpy as np
 
 from pipeline.messages import Detections
 from pipeline.perception.body import floor_points
-from pipeline.perception.floor.person import Moment, Person, begin, solve
+from pipeline.perception.floor.person import Moment, Person, begin
 from pipeline.perception.floor.scene import Scene
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings
+from pipeline.perception.floor.small import solve
 
 
 def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorSettings) -> list[Person]:
@@ -80,5 +81,5 @@ def _together(information: np.ndarray, vector: np.ndarray, s: FloorSettings) -> 
     mean = np.array([0.0, 0.0, s.body.height_m])
     prior = np.diag([1e-6, 1e-6, 1 / s.body.height_sigma_m**2])
     posture = np.diag([0.06**2, 0.06**2, 0.0])
-    theta, covariance = solve(mean, prior, information.sum(0), vector.sum(0))
+    theta, covariance, _ = solve(mean, prior, information.sum(0), vector.sum(0))
     return theta, covariance + posture

@@ -102,33 +102,40 @@ def outlines(bank: CameraBank, state: np.ndarray) -> Outlines:
     state = np.broadcast_to(state, (t, c, 4))
     place, h, r = state[..., :2], state[..., 2], state[..., 3]
     towards = bank.position_m[None, :, :2] - place
-    towards /= np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
-    shares = np.concatenate([PROFILE[:, 0], [1.0, 0.0]])
-    points = np.empty((t, c, len(shares), 4))
-    points[..., :2] = place[:, :, None]
-    points[..., -1, :2] += FOOT_M * towards
-    points[..., 2] = shares * h[..., None]
-    points[..., 3] = 1.0
-    image = np.einsum("cij,tcpj->tcpi", bank.projection, points)
-    depth = image[..., 2]
-    safe = np.maximum(depth, NEAREST_M)
-    uv = image[..., :2] / safe[..., None]
-    half = PROFILE[:, 1] * (bank.focal_px[None, :, None] / safe[..., :-2])  # times r
-    reach = half * r[..., None]
+    towards /= np.maximum(np.hypot(towards[..., 0], towards[..., 1]), 1e-6)[..., None]
+    p = bank.projection
+    # All discs are over one point: the image of (x, y, z) is that of (x, y, 0) and z times a column.
+    ground = [
+        p[:, i, 0] * place[..., 0] + p[:, i, 1] * place[..., 1] + p[:, i, 3] for i in range(3)
+    ]  # fmt: skip
     n = len(PROFILE)
+    shares = _SHARES
+    image = [g[..., None] + p[:, i, 2][:, None] * (shares * h[..., None]) for i, g in enumerate(ground)]
+    for i in range(3):
+        image[i][..., -1] += FOOT_M * (p[:, i, 0] * towards[..., 0] + p[:, i, 1] * towards[..., 1])
+    depth = image[2]
+    safe = np.maximum(depth, NEAREST_M)
+    u, v = image[0] / safe, image[1] / safe
+    half = PROFILE[:, 1] * (bank.focal_px[:, None] / safe[..., :n])  # times r
+    reach = half * r[..., None]
     rows = np.empty((t, c, 4), int)
-    rows[..., LEFT] = (uv[..., :n, 0] - reach).argmin(-1)
-    rows[..., RIGHT] = (uv[..., :n, 0] + reach).argmax(-1)
+    rows[..., LEFT] = (u[..., :n] - reach).argmin(-1)
+    rows[..., RIGHT] = (u[..., :n] + reach).argmax(-1)
     rows[..., TOP], rows[..., BOTTOM] = n, n + 1
-    axis = np.array([0, 1, 0, 1])
-    i, k = np.arange(t)[:, None, None], np.arange(c)[None, :, None]
-    value = uv[i, k, rows, axis]
-    gradient = bank.projection[None, :, axis, :3] - value[..., None] * bank.projection[None, :, None, 2, :3]
-    gradient /= safe[i, k, rows][..., None]
+    sides, ends = rows[..., ::2], [n, n + 1]
+    value, near = np.empty((t, c, 4)), np.empty((t, c, 4))
+    value[..., ::2], value[..., 1::2] = np.take_along_axis(u, sides, -1), v[..., ends]
+    near[..., ::2], near[..., 1::2] = np.take_along_axis(safe, sides, -1), safe[..., ends]
+    gradient = p[:, _AXIS, :3] - value[..., None] * p[:, None, 2, :3]
+    gradient /= near[..., None]
     jacobian = np.zeros((t, c, 4, 4))
     jacobian[..., :2] = gradient[..., :2]
     jacobian[..., 2] = gradient[..., 2] * shares[rows]
-    jacobian[..., LEFT, 3] = -half[i[..., 0], k[..., 0], rows[..., LEFT]]
-    jacobian[..., RIGHT, 3] = half[i[..., 0], k[..., 0], rows[..., RIGHT]]
+    across = np.take_along_axis(half, sides, -1)
+    jacobian[..., LEFT, 3], jacobian[..., RIGHT, 3] = -across[..., 0], across[..., 1]
     edges = value + jacobian[..., 3] * r[..., None]
     return Outlines(edges, jacobian, depth[..., 2], (depth > NEAREST_M).all(-1))
+
+
+_SHARES = np.concatenate([PROFILE[:, 0], [1.0, 0.0]])
+_AXIS = np.array([0, 1, 0, 1])

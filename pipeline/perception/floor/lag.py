@@ -97,5 +97,5 @@ class LaggedTracker:
 
     def _forget(self) -> None:
         keep = len(self._waiting) + 2
-        for person in self._tracker.people:
+        for person in self._tracker.everybody():
             del person.trail[:-keep]

@@ -42,6 +42,8 @@ class Person:
     sure_ns: int
     stature_m: float
     width_m: float
+    learnt_s: float = 0.0
+    """How long stature and width were learnt."""
     track_id: str = ""
     evidence: float = 0.0
     hits: int = 0
@@ -59,7 +61,13 @@ class Person:
     sources: dict[str, int] = field(default_factory=dict)
     boxes: dict[int, int] = field(default_factory=dict)
     """Camera's index -> index of its box among this window's sightings."""
+    bent: bool = False
+    """Cameras that should see them do not see a head where it should be."""
+    views_before: int = 0
+    """How many cameras saw them in the window before."""
     trail: list[Moment] = field(default_factory=list)
+    camera_tracks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Camera's index -> (the camera's own track, when it last was this person)."""
 
     @property
     def xy_m(self) -> np.ndarray:
@@ -99,7 +107,9 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
     noise[:, [0, 1], [0, 1]] = q * dt_s**3 / 3 + np.where(coasting, s.coast_drift_m**2 * dt_s, 0.0)[:, None]
     noise[:, [0, 1, VX, VY], [VX, VY, 0, 1]] = q * dt_s**2 / 2
     noise[:, [VX, VY], [VX, VY]] = q * dt_s
-    noise[:, H, H] = s.posture_sigma_m**2 * dt_s
+    # Who bends or squats does so at once: their height may be anything, until heads are found again.
+    bent = np.array([p.bent for p in people])
+    noise[:, H, H] = s.posture_sigma_m**2 * dt_s + np.where(bent, s.bent_sigma_m**2, 0.0)
     noise[:, R, R] = (s.posture_sigma_m / 2) ** 2 * dt_s
     spread = f @ covariance @ f.transpose(0, 2, 1) + noise
     too_wide = np.sqrt(np.maximum((spread[:, 0, 0] + spread[:, 1, 1]) / 2 / s.greatest_sigma_m**2, 1.0))
@@ -109,18 +119,8 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
     for k, person in enumerate(people):
         person.mean, person.covariance = predicted[k], spread[k]
         person.trail.append(Moment(now_ns, predicted[k], spread[k], predicted[k], spread[k], f[k], False))
+        person.views_before = len(person.boxes)
         person.sources, person.boxes = {}, {}
-
-
-def solve(
-    prior_mean: np.ndarray, prior_information: np.ndarray, information: np.ndarray, vector: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior mean (..., 6) and covariance (..., 6, 6) of a prior and measurements in information form."""
-    total = prior_information + information
-    covariance = np.linalg.inv(total)
-    right = np.einsum("...ij,...j->...i", prior_information, prior_mean) + vector
-    mean = np.einsum("...ij,...j->...i", covariance, right)
-    return mean, (covariance + np.swapaxes(covariance, -1, -2)) / 2
 
 
 def limit(mean: np.ndarray, s: BodySettings) -> np.ndarray:

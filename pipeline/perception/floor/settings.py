@@ -17,6 +17,11 @@ class BodySettings:
     posture_sigma_m: float = 0.05
     """Random walk of the apparent height, a square root of a second; it comes back to the person's own ..."""
     posture_return_s: float = 3.0
+    bent_share: float = 0.2
+    bent_least: float = 1.0
+    bent_sigma_m: float = 0.3
+    """Whose head is found in less than this share of the cameras that should see it, at least one, may have bent down
+    or got up: their height is known no better than this."""
     wander_m2_s3: float = 1.0
     """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
     steady_s: float = 1.2
@@ -32,7 +37,7 @@ class BodySettings:
     side_sigma_m: float = 0.10
     """Spread of a box's edges on the body, from recorded boxes of walking people: arms and steps move the sides ..."""
     top_sigma_m: float = 0.06
-    bottom_sigma_m: float = 0.09
+    bottom_sigma_m: float = 0.07
     edge_sigma: float = 0.025
     """... and the detector's own spread as a share of the box's height."""
     independent: float = 0.5
@@ -48,27 +53,62 @@ class AssociationSettings:
     least_score: float = 0.1
     clutter: float = 0.15
     """False boxes a picture, in a volume of one box's height along every edge."""
-    score_gain: float = 5.0
-    even_score: float = 0.8
-    """Log-likelihood of a whole unit of score, and the score that speaks neither for a body nor against one."""
+    sharp: float = 10.0
+    """Scores of bodies seen whole are a power of a uniform number: the density rises with the score this steeply ..."""
+    half_sharp: float = 0.5
+    sharp_width: float = 0.08
+    """... half as much where this share of the body is seen, over such a width. Scores of false boxes are uniform."""
+    odd_score: float = 0.1
+    """Share of the boxes whose score says nothing."""
     twin_penalty: float = 2.0
     weak_s: float = 2.0
     """Weak detections are believed so long after a sure one: a coat on a hook is a weak person for ever."""
-    detected: float = 0.95
+    detected: float = 0.98
+    half_seen: float = 0.18
+    seen_width: float = 0.10
+    """Chance of a box for who is seen whole; half of it where this share is seen, and over such a width. From recorded
+    boxes of a crowd with known places: who is half hidden is nearly always found."""
     hidden_side: float = 0.04
+    hidden_top: float = 0.015
+    hidden_bottom: float = 0.06
     """Chance that an edge is not the body's own, though nothing known hides it ..."""
-    hidden_bottom: float = 0.08
-    covered: float = 0.6
-    """... and as much more as the share of the body that somebody nearer covers."""
-    sweeps: int = 2
-    """How often each camera's matches are made at most, each time in the light of all other cameras' ..."""
-    blocks: int = 2
-    """... and in how many blocks one after the other."""
-    soft: bool = True
-    """Whether a match counts for less where others contend for it."""
+    covered_side: float = 0.06
+    covered_bottom: float = 0.75
+    """... and as much more as the share of the body that somebody nearer covers, for the bottom the square of it."""
+    first_share: int = 3
+    """One camera in so many is matched first, the rest in the light of those, and those in the light of the rest."""
     same_track_gain: float = 2.0
     """When the camera's own tracker says the same person (or, taken off, another)."""
     camera_memory_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """How many stories are followed at once, and when two are the same. Metres, seconds, log-likelihoods."""
+
+    close_m: float = 0.9
+    clear_d2: float = 25.0
+    measured_sigma_m: float = 0.15
+    """Who comes so near to somebody can be taken for them, unless the Mahalanobis distance squared of where they must
+    be, and may be measured by one camera, is greater than this."""
+    swaps: int = 8
+    """Pairs that may have changed places, the nearest first ..."""
+    jump_m: float = 1.2
+    lonely_m: float = 0.8
+    """... which is also asked of somebody far from everybody whose head is not where it should be."""
+    jumps: int = 2
+    """... and people who may be where somebody unknown is seen."""
+    branch_share: float = 0.02
+    """Worlds less likely than this only go on as expected."""
+    worlds: int = 12
+    ratio: float = 9.0
+    """A world this much less likely than the best is dropped."""
+    least_share: float = 1e-3
+    same_m: float = 0.08
+    same_m_s: float = 0.3
+    undecided_s: float = 8.0
+    """So long after all are apart the best world is believed."""
+    soft: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +117,7 @@ class FloorSettings:
 
     body: BodySettings = field(default_factory=BodySettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
+    worlds: WorldSettings = field(default_factory=WorldSettings)
     outside_m: float = 0.3
     """Boxes this far beyond floor, margin and gates are of people outside, or reflections."""
     join_d2: float = 11.0

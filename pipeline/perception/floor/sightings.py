@@ -138,13 +138,15 @@ def _twins(box: np.ndarray, score: np.ndarray) -> np.ndarray:
     """bool (N,): the same head and most of the same body as a surer box: one person found twice."""
     if len(box) < 2:
         return np.zeros(len(box), bool)
-    size = box[:, 2:] - box[:, :2]
-    width = np.minimum(size[:, None, 0], size[None, :, 0])
-    middle = (box[:, 0] + box[:, 2]) / 2
-    same = np.abs(box[:, None, 1] - box[None, :, 1]) < SAME_HEAD * 2.5 * width
-    same &= np.abs(middle[:, None] - middle) < SAME_MIDDLE * width
-    same &= overlap(box[:, None], box[None]) > SAME_BODY
+    wide = box[:, 2] - box[:, 0]
+    middle, top = (box[:, 0] + box[:, 2]) / 2, box[:, 1]
+    # Of each pair the surer first; ties by their order.
     order = np.lexsort((np.arange(len(score)), -score))
-    rank = np.empty(len(score), int)
-    rank[order] = np.arange(len(score))
-    return (same & (rank[None] < rank[:, None])).any(1)
+    i, k = np.nonzero(np.triu(np.abs(top[order, None] - top[order]) < SAME_HEAD * 2.5 * wide.max(), 1))
+    i, k = order[i], order[k]
+    width = np.minimum(wide[i], wide[k])
+    same = (np.abs(top[i] - top[k]) < SAME_HEAD * 2.5 * width) & (np.abs(middle[i] - middle[k]) < SAME_MIDDLE * width)
+    i, k = i[same], k[same]
+    out = np.zeros(len(box), bool)
+    out[k[overlap(box[i], box[k]) > SAME_BODY]] = True
+    return out

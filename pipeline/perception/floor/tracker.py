@@ -9,24 +9,24 @@ not seen coast, and end only where one can leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack
-from pipeline.perception.floor.associate import Matches, associate
+from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
 from pipeline.perception.floor.encounters import Encounter, Encounters
-from pipeline.perception.floor.person import Person, limit, predict
+from pipeline.perception.floor.person import Person, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings, overlap, sightings
+from pipeline.perception.floor.upkeep import Upkeep
+from pipeline.perception.floor.worlds import Worlds
 from pipeline.perception.recorded import Room
 
 NS = 1_000_000_000
-FADING_S = 3.5
-"""Memory of support."""
 DISTINCT = 0.85
 """Boxes that overlap less than this, in shares of the smaller, show two bodies."""
 
@@ -43,7 +43,7 @@ class FloorTracker:
         """Forget everybody; ids begin at t0001 again."""
         self.people: list[Person] = []
         self._candidates: list[Person] = []
-        self._memory: dict[tuple[int, int], tuple[Person, int]] = {}
+        self._worlds = Worlds(self._settings)
         self._close: dict[tuple[str, str], _Closeness] = {}
         self._encounters = Encounters()
         self.encounters: list[Encounter] = []
@@ -59,11 +59,12 @@ class FloorTracker:
         seen = sightings(
             self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
         )  # fmt: skip
+        self._upkeep = Upkeep(seen, self.scene.bank.ids, at_ns, self._dt_s, s)
         free = np.ones(len(seen), bool)
-        self._associate([p for p in self.people if not p.lost_ns], seen, free)
+        self._follow(seen, free)
         self._note_alone()
         free &= ~seen.twin
-        self._associate(self._candidates, seen, free)
+        self._match(self._candidates, seen, free)
         self._candidates += born(seen, free, self.scene, at_ns, s)
         self._confirm(seen)
         self._part_twins(seen)
@@ -71,84 +72,61 @@ class FloorTracker:
         self._remove()
         return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id) if self.reported(p, at_ns)]
 
+    def everybody(self) -> list[Person]:
+        """All people, in every world."""
+        return self.people + self._worlds.others()
+
     def _predict(self, at_ns: int) -> None:
         if self._first_ns is None:
             self._first_ns = at_ns
         dt_s = max(0.0, (at_ns - self._now_ns) / NS) if self._now_ns else 0.0
         self._now_ns = at_ns
         self._dt_s = dt_s
-        everybody = self.people + self._candidates
+        everybody = self.everybody() + self._candidates
         damp = np.array([not self.scene.has_left(p.xy_m, p.mean[4:]) for p in everybody], bool)
         predict(everybody, dt_s, at_ns, damp, self._settings.body)
 
-    def _associate(self, group: list[Person], seen: Sightings, free: np.ndarray) -> None:
+    def _follow(self, seen: Sightings, free: np.ndarray) -> None:
+        """Give boxes to the people who are known: to all at once, then in clusters world by world."""
+        active = [p for p in self.people if not p.lost_ns]
+        self._worlds.regroup(active, self._candidates, self._now_ns)
+        if not active:
+            return
+        clustered = self._worlds.members()
+        matches = self._matches(active, seen, free)
+        owner = np.full(len(seen), "", dtype=object)
+        for person, boxes in zip(active, matches.box, strict=True):
+            owner[boxes[boxes >= 0]] = person.track_id
+        alone = [k for k, p in enumerate(active) if p.track_id not in clustered]
+        self._upkeep.settle([active[k] for k in alone], np.array(alone, int), matches)
+        best = self._worlds.associate(
+            self.scene, seen, free, active, owner, self._candidates, self._upkeep, self._fresh_ns
+        )  # fmt: skip
+        chosen = {p.track_id: p for p in best}
+        self.people = [chosen.get(p.track_id, p) for p in self.people]
+        for person in self.people:
+            free[list(person.boxes.values())] = False
+
+    def _match(self, group: list[Person], seen: Sightings, free: np.ndarray) -> None:
         """Give free boxes to people, update those, and clear what was given in `free`."""
         if not group:
             return
-        s, body = self._settings, self._settings.body
-        bank = self.scene.bank
-        mean = np.stack([p.mean for p in group])
-        covariance = np.stack([p.covariance for p in group])
-        shown = self.scene.shown(mean[:, :2])
-        fresh_ns = self._now_ns - round(s.association.weak_s * NS)
-        matches = associate(
-            bank, seen, mean, covariance, shown, free, self._continuity(group, seen), body, s.association,
-            np.array([p.sure_ns >= fresh_ns for p in group]),
-        )  # fmt: skip
-        after = limit(matches.mean, body)
-        fade = np.exp(-self._dt_s / FADING_S)
-        for k, person in enumerate(group):
-            person.mean, person.covariance = after[k], matches.covariance[k]
-            has = matches.box[k] >= 0
-            person.trail[-1] = replace(
-                person.trail[-1], mean=person.mean, covariance=person.covariance, seen=bool(has.any())
-            )
-            chance = np.where(seen.looked, matches.detected[k], 0.0)
-            person.views = person.views * fade + has.sum()
-            person.quality = person.quality * fade + matches.quality[k].sum()
-            person.expected = person.expected * fade + np.maximum(chance, has).sum()
-            person.evidence += has.sum() - 0.8 * chance[~has].sum()
-            self._note(person, k, matches, seen)
+        matches = self._matches(group, seen, free)
+        self._upkeep.settle(group, np.arange(len(group)), matches)
         free[matches.box[matches.box >= 0]] = False
 
-    def _note(self, person: Person, k: int, matches: Matches, seen: Sightings) -> None:
-        """What somebody's matches mean for who was seen when, and for their own height and width."""
-        boxes = matches.box[k]
-        cameras = np.flatnonzero(boxes >= 0)
-        person.sources = {self.scene.bank.ids[c]: int(seen.row[boxes[c]]) for c in cameras}
-        person.boxes = {int(c): int(boxes[c]) for c in cameras}
-        if not len(cameras):
-            return
-        person.seen_ns = self._now_ns
-        person.hits += 1
-        if (seen.score[boxes[cameras]] >= self._settings.association.sure_score).any():
-            person.sure_ns = self._now_ns
-        body = self._settings.body
-        gain = self._dt_s / 10.0
-        person.stature_m += gain * (float(np.clip(person.mean[2], 1.4, 2.0)) - person.stature_m)
-        person.width_m += gain * (float(np.clip(person.mean[3], 0.2, 0.45)) - person.width_m)
-        person.width_m = float(np.clip(person.width_m, body.half_width_m - 0.1, body.half_width_m + 0.1))
-        for c in cameras:
-            if seen.track[boxes[c]] >= 0:
-                self._memory[int(c), int(seen.track[boxes[c]])] = (person, self._now_ns)
+    @property
+    def _fresh_ns(self) -> int:
+        return self._now_ns - round(self._settings.association.weak_s * NS)
 
-    def _continuity(self, group: list[Person], seen: Sightings) -> np.ndarray | None:
-        """Gains (T, N) from the cameras' own trackers."""
-        if not (seen.track >= 0).any():
-            return None
-        s = self._settings.association
-        horizon_ns = self._now_ns - round(s.camera_memory_s * NS)
-        self._memory = {key: m for key, m in self._memory.items() if m[1] >= horizon_ns}
-        place = {id(p): k for k, p in enumerate(group)}
-        gain = np.zeros((len(group), len(seen)))
-        for n in np.flatnonzero(seen.track >= 0):
-            known = self._memory.get((int(seen.camera[n]), int(seen.track[n])))
-            if known is None:
-                continue
-            gain[:, n] = -s.same_track_gain
-            if id(known[0]) in place:
-                gain[place[id(known[0])], n] = s.same_track_gain
-        return gain
+    def _matches(self, group: list[Person], seen: Sightings, free: np.ndarray) -> Matches:
+        mean = np.reshape([p.mean for p in group], (-1, 6))
+        bodies = Bodies(
+            mean, np.reshape([p.covariance for p in group], (-1, 6, 6)), mean[:, :2], np.zeros(len(group), int),
+            self.scene.shown(mean[:, :2]), np.array([p.sure_ns >= self._fresh_ns for p in group], bool),
+            ~np.eye(len(group), dtype=bool), np.zeros((0, 6)), free[None], self._upkeep.continuity(group),
+        )  # fmt: skip
+        return associate(self.scene.bank, seen, bodies, self._settings.body, self._settings.association)
 
     def _confirm(self, seen: Sightings) -> None:
         """Candidates with enough evidence become people; one that a lost person can have walked to is that person."""
@@ -199,9 +177,7 @@ class FloorTracker:
         lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
         lost.hits += found.hits
         lost.views, lost.expected, lost.quality, lost.lost_ns = found.views, found.expected, found.quality, 0
-        for key, (person, when_ns) in list(self._memory.items()):
-            if person is found:
-                self._memory[key] = (lost, when_ns)
+        lost.camera_tracks = found.camera_tracks
 
     def _part_twins(self, seen: Sightings) -> None:
         """Two tracks in one place that no camera sees apart share one person's boxes: the one with less is lost."""

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a window's matches mean for a person: state, when they were seen, how tall they are, and the memory of which of
+a camera's own tracks they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.perception.floor.associate import Matches
+from pipeline.perception.floor.person import Person, limit
+from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.sightings import Sightings
+
+FADING_S = 3.5
+"""Memory of support."""
+STATURE_S = 60.0
+"""Somebody's own height and width are a mean over so long, once they have been seen for so long."""
+FIRST_S = 2.0
+"""What is known of anybody's counts as if they had been seen for so long."""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """One window: its sightings, time and length."""
+
+    seen: Sightings
+    camera_ids: tuple[str, ...]
+    now_ns: int
+    dt_s: float
+    settings: FloorSettings
+
+    def settle(self, people: Sequence[Person], rows: np.ndarray, matches: Matches, alone: bool = True) -> None:
+        """Give people the outcome of rows (K,) of the matches. Only who is `alone` can be seen to bend down: in a crowd
+        a missing head is more likely a mistake."""
+        box = matches.box[rows]
+        has = box >= 0
+        mean, covariance = limit(matches.mean[rows], self.settings.body), matches.covariance[rows]
+        chance = np.where(self.seen.looked, matches.detected[rows], 0.0)
+        fade = float(np.exp(-self.dt_s / FADING_S))
+        body = self.settings.body
+        due = chance.sum(1)
+        bent = ((due > body.bent_least) & (matches.heads[rows] < body.bent_share * due) & alone).tolist()
+        count, quality = has.sum(1).tolist(), matches.quality[rows].sum(1).tolist()
+        expected = np.where(has, 1.0, chance).sum(1).tolist()
+        evidence = (has - 0.8 * chance * ~has).sum(1).tolist()
+        of, cameras = np.nonzero(has)
+        ends = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
+        mine = box[of, cameras]
+        source, score, track = self.seen.row[mine].tolist(), self.seen.score[mine], self.seen.track[mine].tolist()
+        cameras, mine = cameras.tolist(), mine.tolist()
+        for k, person in enumerate(people):
+            person.mean, person.covariance = mean[k], covariance[k]
+            person.trail[-1] = replace(person.trail[-1], mean=mean[k], covariance=covariance[k], seen=count[k] > 0)
+            person.views = person.views * fade + count[k]
+            person.quality = person.quality * fade + quality[k]
+            person.expected = person.expected * fade + expected[k]
+            person.evidence += evidence[k]
+            person.bent = bent[k]
+            part = slice(ends[k], ends[k + 1])
+            person.boxes = dict(zip(cameras[part], mine[part], strict=True))
+            person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}
+            if count[k]:
+                self._seen(person, float(score[part].max()), zip(cameras[part], track[part], strict=True))
+
+    def _seen(self, person: Person, score: float, tracks: Iterable[tuple[int, int]]) -> None:
+        person.seen_ns = self.now_ns
+        person.hits += 1
+        if score >= self.settings.association.sure_score:
+            person.sure_ns = self.now_ns
+        body = self.settings.body
+        person.learnt_s = min(person.learnt_s + self.dt_s, STATURE_S)
+        gain = self.dt_s / (FIRST_S + person.learnt_s)
+        person.stature_m += gain * (min(max(float(person.mean[2]), 1.4), 2.0) - person.stature_m)
+        person.width_m += gain * (min(max(float(person.mean[3]), 0.2), 0.45) - person.width_m)
+        person.width_m = min(max(person.width_m, body.half_width_m - 0.1), body.half_width_m + 0.1)
+        for c, track in tracks:
+            if track >= 0:
+                person.camera_tracks[c] = (track, self.now_ns)
+
+    def continuity(self, group: Sequence[Person]) -> np.ndarray | None:
+        """Gains (T, N) from the cameras' own trackers, for who was which of their tracks, and against everybody else;
+        None where cameras track nothing."""
+        s, seen = self.settings.association, self.seen
+        tracked = np.flatnonzero(seen.track >= 0)
+        if not len(tracked):
+            return None
+        row = {(int(seen.camera[n]), int(seen.track[n])): n for n in tracked}
+        since_ns = self.now_ns - round(s.camera_memory_s * 1e9)
+        claims = [
+            (row[c, track], k, when)
+            for k, person in enumerate(group)
+            for c, (track, when) in person.camera_tracks.items()
+            if when >= since_ns and (c, track) in row
+        ]
+        newest: dict[int, int] = {}
+        for n, _, when in claims:
+            newest[n] = max(newest.get(n, 0), when)
+        gain = np.zeros((len(group), len(seen)))
+        gain[:, list(newest)] = -s.same_track_gain
+        for n, k, when in claims:
+            if when == newest[n]:
+                gain[k, n] = s.same_track_gain
+        return gain

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Several answers to who is who at once, for people who are so close that one answer would be a guess.
+
+A cluster is some people who meet; a world is one whole story of them: each one's state, and the log-likelihood of
+what all cameras saw if it were so. Every window each world goes on in several ways: as the cameras' boxes fall to where
+people are expected, as if two had changed places, and as if one had gone to where somebody unknown is seen. Each
+way ends in an assignment of its own, the unlikely ones are dropped, and what remains are the likeliest worlds, the best
+of which is what is reported. What cannot be told today may be told tomorrow: by where people go on to, by how tall and
+how wide they are. (A multiple hypothesis tracker after Reid, 1979, with clusters; the ways on are local maxima of the
+joint assignment over all cameras instead of a ranking of each camera's assignments.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.perception.floor.associate import Bodies, Matches, associate
+from pipeline.perception.floor.person import Person
+from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.sightings import Sightings
+from pipeline.perception.floor.upkeep import Upkeep
+
+
+@dataclass
+class World:
+    """One story: its people in the order of their track ids, and its log weight against the cluster's other worlds."""
+
+    people: list[Person]
+    weight: float = 0.0
+
+
+@dataclass
+class Cluster:
+    """`worlds`: best first, all of the same people. `apart_ns`: since when no two of them are close."""
+
+    worlds: list[World]
+    apart_ns: int = 0
+
+    @property
+    def ids(self) -> list[str]:
+        return [p.track_id for p in self.worlds[0].people]
+
+    def probabilities(self) -> np.ndarray:
+        """float64 (H,), of the worlds."""
+        weight = np.array([w.weight for w in self.worlds])
+        weight = np.exp(weight - weight.max())
+        return weight / weight.sum()
+
+
+@dataclass
+class _Way:
+    """One way for a world to go on: where each of its people is looked for first, (n, 2)."""
+
+    cluster: int
+    world: World
+    start: np.ndarray
+    cost: float = 0.0
+
+
+class Worlds:
+    """The clusters of a floor. `regroup`, then `associate`, once a window."""
+
+    def __init__(self, settings: FloorSettings) -> None:
+        self._all = settings
+        self._s = settings.worlds
+        self.clusters: list[Cluster] = []
+
+    def members(self) -> set[str]:
+        return {track_id for cluster in self.clusters for track_id in cluster.ids}
+
+    def others(self) -> list[Person]:
+        """People of all worlds but the best ones."""
+        return [p for cluster in self.clusters for world in cluster.worlds[1:] for p in world.people]
+
+    def regroup(self, people: Sequence[Person], candidates: Sequence[Person], now_ns: int) -> None:
+        """People (of the best worlds, predicted) who come close join a cluster; who is clear of it leaves. So does who
+        may be somebody unknown nearby."""
+        here = {p.track_id for p in people}
+        clusters = []
+        for cluster in self.clusters:
+            self._keep(cluster, here)
+            # With one world left there is nothing to remember: it is grouped anew.
+            if len(cluster.worlds) > 1 and cluster.ids:
+                clusters.append(cluster)
+        place = {p.track_id: k for k, p in enumerate(people)}
+        group = np.arange(len(people))
+        for cluster in clusters:
+            rows = [place[t] for t in cluster.ids]
+            group[np.isin(group, group[rows])] = group[rows[0]]
+        away = self._apart(people)
+        for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True):
+            group[group == group[k]] = group[i]
+        out = []
+        for label in np.unique(group):
+            rows = np.flatnonzero(group == label)
+            if len(rows) < 2 and not self._is_lost(people[rows[0]], candidates):
+                continue
+            names = {people[k].track_id for k in rows}
+            inside = [c for c in clusters if names & set(c.ids)]
+            alone = [people[k] for k in rows if not any(people[k].track_id in c.ids for c in inside)]
+            cluster = self._joined([*inside, *(Cluster([World([p])]) for p in alone)])
+            near = (away[np.ix_(rows, rows)] < self._s.close_m).sum() > len(rows)
+            cluster.apart_ns = 0 if near else (max((c.apart_ns for c in inside), default=0) or now_ns)
+            if cluster.apart_ns and now_ns - cluster.apart_ns > self._s.undecided_s * 1e9:
+                continue  # nothing more will come of it: the best world stays
+            out.append(cluster)
+        self.clusters = out
+
+    def _is_lost(self, person: Person, candidates: Sequence[Person]) -> bool:
+        near = (float(np.abs(c.xy_m - person.xy_m).max()) < self._s.lonely_m for c in candidates)
+        return person.bent and any(near)
+
+    def _apart(self, people: Sequence[Person]) -> np.ndarray:
+        """Metres (T, T) between predicted places; infinite for who cannot be taken for one another, as it is known well
+        enough where they are."""
+        xy = np.array([p.mean[:2] for p in people]).reshape(-1, 2)
+        spread = np.array([p.covariance[0, 0] + p.covariance[1, 1] for p in people]) / 2
+        gap = xy[:, None] - xy
+        square = gap[..., 0] ** 2 + gap[..., 1] ** 2
+        spread += self._s.measured_sigma_m**2 / np.array([max(p.views_before, 1) for p in people])
+        total = spread[:, None] + spread
+        return np.where(square < self._s.clear_d2 * total, np.sqrt(square), np.inf)
+
+    def _keep(self, cluster: Cluster, here: set[str]) -> None:
+        """Take people out who are gone, or whose state is the same in every world that counts."""
+        chances = cluster.probabilities()
+        counted = [w for w, chance in zip(cluster.worlds, chances, strict=True) if chance > self._s.least_share]
+        best = cluster.worlds[0].people
+        keep = [k for k, person in enumerate(best) if person.track_id in here]
+        if len(counted) > 1:
+            mean = np.array([[p.mean for p in w.people] for w in counted])
+            gap = np.abs(mean - mean[0]).max(0)
+            differs = (gap[:, :2].max(1) >= self._s.same_m) | (gap[:, 4:].max(1) >= self._s.same_m_s)
+            keep = [k for k in keep if differs[k]]
+        for world in cluster.worlds:
+            world.people = [world.people[k] for k in keep]
+        cluster.worlds = counted
+
+    def _joined(self, clusters: list[Cluster]) -> Cluster:
+        """One cluster of several: every world of one with every world of the others, as far as they count."""
+        worlds = clusters[0].worlds
+        for other in clusters[1:]:
+            pairs = [(a.weight + b.weight, i, k) for i, a in enumerate(worlds) for k, b in enumerate(other.worlds)]
+            pairs = sorted(pairs, reverse=True)[: self._s.worlds]
+            first_a, first_b, joined = set(), set(), []
+            for weight, i, k in pairs:
+                a = worlds[i].people if i not in first_a else [clone(p) for p in worlds[i].people]
+                b = other.worlds[k].people if k not in first_b else [clone(p) for p in other.worlds[k].people]
+                first_a.add(i)
+                first_b.add(k)
+                joined.append(World([*a, *b], weight))
+            worlds = joined
+        for world in worlds:
+            world.people.sort(key=lambda p: p.track_id)
+        return Cluster(worlds, max(c.apart_ns for c in clusters))
+
+    def associate(
+        self, scene, seen: Sightings, free: np.ndarray, people: Sequence[Person], owner: np.ndarray,
+        candidates: Sequence[Person], upkeep: Upkeep, fresh_ns: int,
+    ) -> list[Person]:  # fmt: skip
+        """Follow all worlds through this window, and give the people of the best ones.
+
+        `people`: everybody who is not lost, in the best worlds; `owner`: str (N,), to whom of those each box fell when
+        all were matched at once ('' nobody).
+        """
+        ways = [
+            way
+            for number, cluster in enumerate(self.clusters)
+            for world, share in zip(cluster.worlds, cluster.probabilities(), strict=True)
+            for way in self._ways(number, world, candidates if share > self._s.branch_share else None)
+        ]
+        if not ways:
+            return []
+        group = [p for way in ways for p in way.world.people]
+        count = np.array([len(way.world.people) for way in ways])
+        world_of = np.repeat(np.arange(len(ways)), count)
+        cluster_of = np.repeat([way.cluster for way in ways], count)
+        inside = {t: n for n, cluster in enumerate(self.clusters) for t in cluster.ids}
+        # Everybody else stands where the best worlds have them, and may hide people.
+        home = np.array([inside.get(p.track_id, -1) for p in people])
+        t = len(group)
+        before = np.zeros((t, t + len(people)), bool)
+        before[:, :t] = (world_of[:, None] == world_of) & ~np.eye(t, dtype=bool)
+        before[:, t:] = cluster_of[:, None] != home
+        takes = np.array([inside.get(name, -2) if name else -1 for name in owner], int)
+        mine = free & ((takes == -1) | (takes == cluster_of[:, None]))
+        mean = np.stack([p.mean for p in group])
+        matches = associate(
+            scene.bank, seen,
+            Bodies(
+                mean, np.stack([p.covariance for p in group]), np.concatenate([way.start for way in ways]), world_of,
+                scene.shown(mean[:, :2]), np.array([p.sure_ns >= fresh_ns for p in group]), before,
+                np.stack([p.mean for p in people]), mine, upkeep.continuity(group),
+            ),
+            self._all.body, self._all.association, self._s.soft,
+        )  # fmt: skip
+        weight = np.array([way.world.weight - way.cost for way in ways])
+        weight += np.bincount(world_of, matches.evidence, len(ways))
+        first = np.concatenate([[0], np.cumsum(count)])
+        best: list[Person] = []
+        for number, cluster in enumerate(self.clusters):
+            mine = [k for k, way in enumerate(ways) if way.cluster == number]
+            kept = self._likeliest(mine, ways, weight, matches, first)
+            used: set[int] = set()
+            worlds = []
+            for k in kept:
+                source = ways[k].world
+                copy = id(source) in used
+                used.add(id(source))
+                lives = [clone(p) for p in source.people] if copy else source.people
+                worlds.append((World(lives, weight[k] - weight[kept[0]]), first[k]))
+            rows = [np.arange(row, row + len(world.people)) for world, row in worlds]
+            lives = [p for world, _ in worlds for p in world.people]
+            upkeep.settle(lives, np.concatenate(rows), matches, alone=len(worlds[0][0].people) == 1)
+            cluster.worlds = [world for world, _ in worlds]
+            best += cluster.worlds[0].people
+        return best
+
+    def _ways(self, number: int, world: World, candidates: Sequence[Person] | None) -> list[_Way]:
+        """How a world may go on; only as it is expected to where `candidates` is None."""
+        xy = np.stack([p.xy_m for p in world.people])
+        ways = [_Way(number, world, xy)]
+        if candidates is None:
+            return ways
+        away = self._apart(world.people)
+        pairs = [(away[i, k], i, k) for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True)]
+        for _, i, k in sorted(pairs)[: self._s.swaps]:
+            start = xy.copy()
+            start[[i, k]] = xy[[k, i]]
+            ways.append(_Way(number, world, start))
+        unknown = np.reshape([c.xy_m for c in candidates if not c.track_id], (-1, 2))
+        gap = np.linalg.norm(xy[:, None] - unknown, axis=-1)
+        jumps = [(gap[i, k], i, k) for i, k in zip(*np.nonzero(gap < self._s.jump_m), strict=True)]
+        for _, i, k in sorted(jumps)[: self._s.jumps]:
+            start = xy.copy()
+            start[i] = unknown[k]
+            ways.append(_Way(number, world, start))
+        return ways
+
+    def _likeliest(
+        self, mine: list[int], ways: list[_Way], weight: np.ndarray, matches: Matches, first: np.ndarray
+    ) -> list[int]:
+        """The ways that live on, best first: no two with the same people in the same places."""
+        s = self._s
+        order = sorted(mine, key=lambda k: -weight[k])
+        kept: list[int] = []
+        for k in order:
+            if weight[k] < weight[order[0]] - s.ratio or len(kept) >= s.worlds:
+                break
+            rows = slice(first[k], first[k + 1])
+            for other in kept:
+                theirs = slice(first[other], first[other + 1])
+                gap = np.abs(matches.mean[rows] - matches.mean[theirs])
+                if gap[:, :2].max() < s.same_m and gap[:, 4:].max() < s.same_m_s:
+                    if ways[k].world is not ways[other].world:
+                        weight[other] = np.logaddexp(weight[other], weight[k])
+                    break
+            else:
+                kept.append(k)
+        return sorted(kept, key=lambda k: -weight[k])
+
+
+def clone(person: Person) -> Person:
+    """Another life of the same person; moments are shared, as they do not change."""
+    return replace(
+        person, sources=dict(person.sources), boxes=dict(person.boxes), trail=list(person.trail),
+        camera_tracks=dict(person.camera_tracks),
+    )  # fmt: skip
