@@ -153,7 +153,7 @@ class LiveCarts:
             currency=self._book.currency,
             total_minor=bill.total_minor,
             checking_minor=_checking(bill.lines),
-            items=items_of(bill.lines),
+            items=items_of(bill.lines, self._book),
         )
         return self._keep(cart)
 
@@ -199,7 +199,7 @@ class LiveCarts:
             currency=receipt.currency,
             total_minor=receipt.total_minor,
             checking_minor=_checking(receipt.lines),
-            items=items_of(receipt.lines),
+            items=items_of(receipt.lines, self._book),
             receipt_id=receipt.receipt_id,
         )
         self._settled[receipt.visit_id] = None

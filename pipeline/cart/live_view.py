@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from pipeline.cart.doubts import Doubt, doubt_of
+from pipeline.cart.price_book import PriceBook
 from pipeline.messages import ReceiptLine
 
 State = Literal["shopping", "leaving", "settled"]
@@ -24,7 +25,7 @@ class LiveItem:
 
     `key`: stays while what it says stays, so that a page changes a row and does not draw the list anew. `state`: `sure`
     is what will be billed; `checking` would be held; `free` would be let go. `doubt`: why it is not sure. `may_be`:
-    GTINs of what else it may be, likeliest first.
+    names of what else it may be, likeliest first.
     """
 
     key: str
@@ -111,7 +112,7 @@ _PLAIN = tuple(f.name for f in fields(LiveCart) if f.name not in ("visit_id", "s
 _STATES: dict[str, Literal["sure", "checking", "free"]] = {"billed": "sure", "held": "checking", "let-go": "free"}
 
 
-def items_of(lines: Iterable[ReceiptLine]) -> tuple[LiveItem, ...]:
+def items_of(lines: Iterable[ReceiptLine], book: PriceBook) -> tuple[LiveItem, ...]:
     """A bill's lines as items, in the order in which they were taken."""
     items, seen = [], {}
     for line in lines:
@@ -130,10 +131,15 @@ def items_of(lines: Iterable[ReceiptLine]) -> tuple[LiveItem, ...]:
                 taken_at_ns=line.taken_at_ns,
                 state=_STATES[line.status],
                 doubt=doubt_of(line.reason),
-                may_be=tuple(c.value for c in line.alternatives if c.value != line.gtin)[:3],
+                may_be=tuple(_name(c.value, book) for c in line.alternatives if c.value != line.gtin)[:3],
             )
         )
     return in_order(items)
+
+
+def _name(gtin: str, book: PriceBook) -> str:
+    product = book.product(gtin)
+    return product.name if product else gtin
 
 
 def in_order(items: Iterable[LiveItem]) -> tuple[LiveItem, ...]:

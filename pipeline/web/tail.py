@@ -24,6 +24,8 @@ BACK = 20_000
 """Records of each place that are read again at the start: a busy store's day or so."""
 _POLL_S = 0.25
 _PAUSE_S = 1.0
+_QUIET = 4
+"""Polls without a record."""
 
 
 class LogTail:
@@ -77,13 +79,15 @@ class LogTail:
     def _follow(self, log: EventLog) -> None:
         ends = log.ends(self._topics)
         reader = log.read(f"walkout-web-{uuid.uuid4().hex[:12]}", self._topics, lambda given: self._start(given, ends))
+        quiet = 0
         try:
             while not self._stop.is_set():
                 batch = reader.poll(_POLL_S)
                 self._next.update(batch.positions)
+                quiet = 0 if batch.positions else quiet + 1
                 if batch.records:
                     self._tell([record.event for record in batch.records])
-                if not self._caught_up.is_set() and self._is_behind(batch.positions, ends):
+                if not self._caught_up.is_set() and self._is_behind(ends, quiet):
                     continue
                 self._caught_up.set()
                 if self._idle is not None:
@@ -92,11 +96,15 @@ class LogTail:
             reader.close()
 
     def _start(self, given: frozenset[Place], ends: Positions) -> Positions:
-        return {place: self._next.get(place, max(0, ends.get(place, 0) - self._back)) for place in given}
+        start = {place: self._next.get(place, max(0, ends.get(place, 0) - self._back)) for place in given}
+        self._next.update(start)
+        return start
 
-    def _is_behind(self, moved: Positions, ends: Positions) -> bool:
-        """While records still come there may be more; offsets have gaps, so the end itself may never be read."""
-        return bool(moved) and any(self._next.get(place, 0) < end for place, end in ends.items())
+    def _is_behind(self, ends: Positions, quiet: int) -> bool:
+        """Offsets have gaps where a log is written in transactions, so its end itself may never be read: a log whose
+        places are ours and that is quiet for a second has been read."""
+        ours = self._next.keys() >= ends.keys()
+        return not ours or (quiet < _QUIET and any(self._next[place] < end for place, end in ends.items()))
 
     def _tell(self, events: Sequence[Event]) -> None:
         for listener in self._listeners:

@@ -63,7 +63,6 @@ def page_router(shopping: Shopping) -> APIRouter:
             request, "shopper/cart.html", cart=cart, doubts=DOUBTS, coupons=coupons, last=last,
             just_left=last is not None and site.clock() - last.left_at_ns < JUST_LEFT_NS,
             currency=site.shop.prices.currency, digits=minor_digits(site.shop.prices.currency),
-            names={p.gtin: p.name for p in site.shop.catalogue.products},
             translated_doubts={doubt: text(request, why) for doubt, why in DOUBTS.items()},
         )  # fmt: skip
 

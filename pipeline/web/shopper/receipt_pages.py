@@ -3,14 +3,16 @@
 
 # No `from __future__ import annotations`: FastAPI looks annotations up among the module's names.
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from calibration.catalogue import Product
 from pipeline.cart.paper import html_of
 from pipeline.errors import CaseError, UnknownCaseError
-from pipeline.messages import ReceiptIssued
+from pipeline.messages import Candidate, ReceiptIssued
 from pipeline.web.render import N_, locale, page
 from pipeline.web.security import Viewer
 from pipeline.web.shopper import views
@@ -98,8 +100,14 @@ def receipt_router(shopping: Shopping) -> APIRouter:
             request, "shopper/wrong.html", status, receipt=view.receipt, line=line,
             kinds=LINE_KINDS if line else RECEIPT_KINDS, kind=kind, problem=problem, text=text, gtin=gtin,
             may_dispute=may_dispute(view.receipt), may_be=[c.value for c in line.alternatives] if line else [],
-            products=sorted(site.shop.catalogue.products, key=lambda p: p.name),
+            products=_on_shelves(line.alternatives if line else ()),
         )  # fmt: skip
+
+    def _on_shelves(also: Sequence[Candidate]) -> list[Product]:
+        """What can have been taken, by name: a chain's catalogue is longer than anybody scrolls."""
+        known = site.shop.catalogue.by_gtin
+        gtins = {*site.shop.planogram.slots.values(), *(c.value for c in also)} & known.keys()
+        return sorted((known[gtin] for gtin in gtins or known), key=lambda p: (p.name, p.gtin))
 
     @router.post("/shop/receipts/{receipt_id}/wrong")
     def report(

@@ -46,7 +46,7 @@
     set("off", null, item.discount_minor > 0);
     let why = words.doubts[item.doubt || "other"];
     if (item.doubt === "product" && item.may_be.length) {
-      why += ` ${words.perhaps} ${item.may_be.map((gtin) => words.names[gtin] || gtin).join(", ")}`;
+      why += ` ${words.perhaps} ${item.may_be.join(", ")}`;
     }
     set("why", why, item.state === "checking");
     set("person", fill(words.person, { number: item.member }), cart.party_size > 1);
