@@ -22,6 +22,8 @@ from pipeline.shop import Shop
 
 LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
 _AGGREGATE_EVERY_S = 0.5
+_PAYMENTS_EVERY_S = 5.0
+"""payments.json has all payments of a live shop: it is not written anew for each call to the provider."""
 _CATCH_UP_S = 120.0
 
 
@@ -43,6 +45,8 @@ class Journal:
     _newest: int = 0
     _written: int = -1
     _paid: int = -1
+    _stale: bool = False
+    _told_ns: int = 0
     _papers: int = 0
     _stepped_ns: int = 0
 
@@ -62,9 +66,11 @@ class Journal:
             while new := self.aggregator.step(timeout_s=0):
                 read += new
             if self.payments and self.payments.step():
-                self._paid = -1
+                self._stale = True
             if self.review:
                 self.review.step()
+            if self._stale and abs(at_ns - self._told_ns) >= _PAYMENTS_EVERY_S * 1e9:
+                self._stale, self._told_ns, self._paid = False, at_ns, -1
             if (read or self._paid < 0) and self.closings:
                 self.write()
 
