@@ -33,6 +33,7 @@ log = get_logger(__name__)
 
 _REMEMBERED = 50_000
 """Events kept in memory for bills that will need them soon; the rest is read from the database."""
+_INTERRUPTED_S = 5.0
 _ENTRY = (VisitOpened, PersonWithoutPass)
 
 
@@ -42,7 +43,9 @@ class Settling:
     Args:
         prices, rules: what `receipt_of` takes.
         stores: only events of these stores; None for all.
-        patience_s: how long an exit waits for events that it names before it is settled without them, and held.
+        patience_s: how long an exit waits for events that it names before it is settled without them, and held. Only
+            time during which the log was read without interruption counts: while it cannot be reached, while there is
+            more to read, or after a restart, what is missing may lie in it.
         clock: seconds since the epoch, for `patience_s` only.
     """
 
@@ -60,6 +63,9 @@ class Settling:
         self._patience_s, self._clock = patience_s, clock
         self._remembered: OrderedDict[str, Event] = OrderedDict()
         self._new: dict[str, Event] = {}
+        self._listening_ns: int | None = None
+        """Since when the log has been read without interruption, by `clock`."""
+        self._looked_s = 0.0
 
     # --- Work ---
 
@@ -80,6 +86,7 @@ class Settling:
     def on_time(self, db: Connection, partitions: frozenset[int]) -> Sequence[Outgoing]:
         self._new = {}
         now_ns = self._now_ns()
+        listened_ns = self._listened(now_ns)
         waiting = db.execute(
             select(exits.c.visit_id, exits.c.waiting_since_ns).where(
                 exits.c.state == "waiting", exits.c.partition.in_(sorted(partitions))
@@ -89,7 +96,7 @@ class Settling:
         if ahead:  # this process's clock is behind, or was put back: wait from now on, not until it has caught up
             db.execute(update(exits).where(is_in(db, exits.c.visit_id, ahead)).values(waiting_since_ns=now_ns))
         patience_ns = int(self._patience_s * 1e9)
-        overdue = {visit_id for visit_id, since_ns in waiting if now_ns - since_ns > patience_ns}
+        overdue = {v for v, since_ns in waiting if now_ns - since_ns > patience_ns and listened_ns >= patience_ns}
         return [*self._settle(db, overdue), *desk.unpublished(db, partitions)]
 
     def committed(self) -> None:
@@ -101,6 +108,16 @@ class Settling:
     def forget(self) -> None:
         self._remembered.clear()
         self._new = {}
+        self._listening_ns = None
+
+    def _listened(self, now_ns: int) -> int:
+        """For how long the log has been read without interruption, ns. The member calls `on_time` often while it hears
+        the log and is not behind: that it has not for a while is an interruption, whatever was the matter."""
+        moment_s = time.monotonic()
+        if self._listening_ns is None or self._listening_ns > now_ns or moment_s - self._looked_s > _INTERRUPTED_S:
+            self._listening_ns = now_ns
+        self._looked_s = moment_s
+        return now_ns - self._listening_ns
 
     # --- beyond it ---
 

@@ -122,6 +122,7 @@ class EmbeddedReader:
     """Reads topics merged in the order in which they were written. There is one reader of a group at a time."""
 
     shared = False
+    reachable = True
 
     def __init__(self, log: EmbeddedLog, group: str, topics: Sequence[str], assigned: Assigned | None) -> None:
         self._log, self._group, self._assigned = log, group, assigned

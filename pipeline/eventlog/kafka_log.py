@@ -201,6 +201,10 @@ class KafkaReader:
         self._given = _Given(self._consumer)
         self._consumer.subscribe(list(topics), listener=self._given if assigned is not None else None)
 
+    @property
+    def reachable(self) -> bool:
+        return not self._patience.tried
+
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
         try:
             polled = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
@@ -215,6 +219,7 @@ class KafkaReader:
             self._check()
             return Batch.empty()
         self._heard = time.monotonic()
+        self._patience.over()
         good, dead, positions = sort_out(
             RawRecord(r.topic, r.partition, r.offset, r.key, r.value if r.value is not None else b"")
             for records in polled.values()
@@ -295,6 +300,11 @@ class Patience:
         self._servers, self._timeout_s = servers, timeout_s
         self._since: float | None = None
         self._pause_s = 0.1
+
+    @property
+    def tried(self) -> bool:
+        """Whether there is an outage now."""
+        return self._since is not None
 
     def probe(self) -> None:
         """Raises the last `OSError` when no server accepts a connection."""

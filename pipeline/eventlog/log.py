@@ -56,9 +56,11 @@ class Batch:
 
 
 class EventReader(Protocol):
-    """One member of a consumer group. `shared`: the log shares places out among the members of a group."""
+    """One member of a consumer group. `shared`: the log shares places out among the members of a group. `reachable`:
+    false while an outage of the log is waited for."""
 
     shared: bool
+    reachable: bool
 
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
         """The next records in log order, waiting at most `timeout_s` for the first; an empty batch when none came.

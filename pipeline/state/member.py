@@ -37,6 +37,7 @@ log = get_logger(__name__)
 
 _COMMIT_EVERY_S = 1.0
 _REJOIN_AFTER_S = 3.0
+_BEHIND_TIMER_S = 10.0
 
 Outgoing = tuple[int, Event]
 """An event to be published, and the partition of what it follows from (whose owner publishes it)."""
@@ -54,7 +55,8 @@ class Work(Protocol):
         an event that was *written* twice comes twice, with the same id."""
 
     def on_time(self, db: Connection, partitions: frozenset[int]) -> Sequence[Outgoing]:
-        """Called now and then, for what happens because time passes. Only things of these partitions are ours."""
+        """Called now and then, for what happens because time passes. Only things of these partitions are ours. While
+        the log is out of reach or there is more to read it is called every ten seconds only."""
 
     def committed(self) -> None:
         """The transaction of the last `take_in` or `on_time` is safe."""
@@ -129,7 +131,8 @@ class GroupMember:
                 for kind, number in Counter(r.event.type for r in batch.records).items():
                     metrics.EVENTS.labels(self.group, kind).inc(number)
             now_s = time.monotonic()
-            if self._epochs and now_s - self._timed_s >= self._timer_s:
+            hears_all = self._reader.reachable and len(batch.records) < max_records
+            if self._epochs and now_s - self._timed_s >= (self._timer_s if hears_all else _BEHIND_TIMER_S):
                 self._timed_s = now_s
                 self._transact(self._on_time, {})
         except FencedError as error:

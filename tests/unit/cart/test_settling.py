@@ -2,6 +2,7 @@
 """What the aggregator makes of events that should not be: the same in whatever batches they are read."""
 
 import logging
+import time
 
 import pytest
 
@@ -119,3 +120,64 @@ def test_what_had_no_price_when_it_was_taken_is_held_and_the_rest_billed(tmp_pat
     assert (held.gtin, held.total_minor) == (BREAD, 0) and "no price" in held.reason
     aggregator.close()
     log.close()
+
+
+@pytest.fixture
+def waiting(tmp_path, catalogue):
+    """An aggregator whose clock is `waiting.now`, and an exit that waits for an event."""
+
+    class Waiting:
+        now = 10_000.0
+        log = open_log(f"sqlite:///{tmp_path}/log.sqlite")
+        given = visit(pick(1), pick(2))
+
+        def start(self):
+            return Aggregator(
+                self.log, f"sqlite:///{tmp_path}/state.sqlite", catalogue, timer_s=0, patience_s=60,
+                clock=lambda: self.now,
+            )  # fmt: skip
+
+    waiting = Waiting()
+    waiting.log.append([e for e in waiting.given if e.event_id != "pick-2"])
+    waiting.one = waiting.start()
+    waiting.one.step(0)
+    yield waiting
+    waiting.one.close()
+    waiting.log.close()
+
+
+def test_after_a_restart_an_exit_waits_anew_for_what_may_lie_in_the_log(waiting):
+    """The process was away for an hour, and so is what it would have read."""
+    waiting.now += 3600
+    again = waiting.start()
+    again.step(0, max_records=1)
+    assert again.receipts() == []
+    waiting.log.append([e for e in waiting.given if e.event_id == "pick-2"])
+    again.step(0)
+    (receipt,) = again.receipts()
+    assert not receipt.held_for_review and receipt.total_minor == 2 * 149
+    again.close()
+
+
+@pytest.mark.parametrize("interruption", ["log away", "much to read", "paused"])
+def test_time_in_which_the_log_was_not_read_to_its_end_does_not_count(waiting, monkeypatch, interruption):
+    moment = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    reader = waiting.one.member._reader
+    for _ in range(100):
+        waiting.now += 1
+        moment[0] += 1
+        if interruption == "log away":
+            monkeypatch.setattr(type(reader), "reachable", False)
+        if interruption == "much to read":
+            waiting.log.append([pick(7, person="nobody", event_id=f"more-{moment[0]}")])
+        if interruption != "paused":
+            waiting.one.step(0, max_records=1)
+    assert waiting.one.receipts() == []
+    monkeypatch.setattr(type(reader), "reachable", True)
+    for seconds in range(70):
+        waiting.one.step(0)
+        assert len(waiting.one.receipts()) == (seconds >= 60), seconds
+        waiting.now += 1
+        moment[0] += 1
+    assert waiting.one.receipts()[0].held_for_review
