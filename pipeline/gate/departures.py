@@ -23,6 +23,8 @@ class Exit:
 class Departures:
     def __init__(self, present: Present, settings: GateSettings) -> None:
         self._present, self._settings = present, settings
+        self._gone: dict[str, int | None] = {}
+        """Tracks that were beyond a line for sure -> since when they have been seen inside again."""
 
     def watch(self, path: Path, at_ns: int) -> None:
         """Arm who has come in, and note who is beyond a line."""
@@ -30,16 +32,34 @@ class Departures:
         gate_id, line = present.nearest_line(path.seen_xy_m)
         inside_m = line.inside_m(path.seen_xy_m)
         if inside_m >= 0:
+            if self._is_gone(path.track_id, at_ns):
+                return
             present.outside.pop(path.track_id, None)
             visit = present.visit_of(path.track_id)
             if visit is not None and inside_m >= s.arm_m:
                 visit.armed.add(present.who[path.track_id][1])
         elif line.beside_m(path.seen_xy_m) <= s.line_margin_m:
-            present.outside.setdefault(path.track_id, (at_ns, gate_id))
+            since_ns, _ = present.outside.setdefault(path.track_id, (at_ns, gate_id))
+            if inside_m <= -s.confirm_m or at_ns - since_ns >= s.confirm_s * S:
+                self._gone[path.track_id] = None
+
+    def _is_gone(self, track_id: str, at_ns: int) -> bool:
+        """Whether somebody who was outside, and is seen inside, is still taken to be outside: the tracker may have
+        given the label of who went out to a reflection or to somebody else. Who comes back is seen for a while."""
+        if track_id not in self._gone:
+            return False
+        back_ns = self._gone[track_id]
+        if back_ns is None:
+            back_ns = self._gone[track_id] = at_ns
+        if at_ns - back_ns < self._settings.return_s * S:
+            return True
+        del self._gone[track_id]
+        return False
 
     def exits(self, at_ns: int, lost_ns: int) -> list[Exit]:
         """Visits of which everybody has left, never came in, or was given up."""
         found = []
+        self._gone = {track: since for track, since in self._gone.items() if track in self._present.paths}
         for visit in self._present.in_order():
             if visit.joined:
                 found.append(Exit(visit.visit_id, visit.opened.gate_id, max(at_ns, visit.opened.at_ns), ()))

@@ -65,6 +65,8 @@ class GateSettings:
     confirm_m: float = 0.2
     """This far outside the line is outside; nearer, it needs `confirm_s`."""
     confirm_s: float = 0.2
+    return_s: float = 1.0
+    """Who was outside is inside again when they have been seen inside for so long."""
     lost_s: float = 1.5
     """Not seen for so long is lost."""
     near_m: float = 0.8

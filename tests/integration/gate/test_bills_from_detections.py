@@ -95,7 +95,15 @@ def _event(handling, track_id: str, store_id: str) -> ShelfEvent:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["group-2", "group-4", "tailgate", "return-visit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "group-2", "group-4", "return-visit",
+        pytest.param("tailgate", marks=pytest.mark.xfail(
+            strict=True, reason="the floor tracker exchanges the two where they stand 0.6 m apart, and says nothing"
+        )),
+    ],
+)  # fmt: skip
 def test_everybody_pays_for_what_their_party_took(tmp_path, name):
     folder = tmp_path / "rec"
     record_detections(name, 0, folder)
