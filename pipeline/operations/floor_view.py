@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from pipeline.operations.floor_state import FloorState, FloorVisit, GateCount
 from pipeline.operations.items import StrayItem, stray_items
 from pipeline.operations.notes import OperatorNotes
 from pipeline.operations.player import FloorSource
-from pipeline.operations.stock import LOW_SHARE, ProductLevel, SlotLevel, product_levels, slot_levels
+from pipeline.operations.stock import LOW_SHARE, ProductLevel, ShelfCount, SlotLevel, product_levels, slot_levels
 from pipeline.shop import Shop
 
 _NEWEST_EVENTS, _NEWEST_RECEIPTS, _NEWEST_REFUSALS = 60, 20, 10
@@ -63,6 +63,7 @@ class FloorView:
     def __init__(self, shop: Shop, source: FloorSource, notes: OperatorNotes, entries: Entries | None) -> None:
         self._shop, self.source, self.notes, self._entries = shop, source, notes, entries
         self._lock = threading.Lock()
+        self._notes_known: tuple[Hashable, Sequence[ShelfCount], Collection[str]] = None, (), frozenset()
         self._states: dict[Hashable, FloorState] = {}
         self._shelves: dict[Hashable, tuple[tuple[StrayItem, ...], dict[str, SlotLevel]]] = {}
 
@@ -85,7 +86,7 @@ class FloorView:
 
     def moment(self, at_ns: int) -> Moment:
         state = self.state(at_ns)
-        items, slots = self._goods(self.source.version(at_ns), state)
+        items, slots = self._goods(at_ns, state)
         shelf = [e for e in state.events if isinstance(e, _SHOWN)][-_NEWEST_EVENTS:]
         low = tuple(level for level in product_levels(slots) if level.is_low(LOW_SHARE))
         whose = {e.event_id: visit_id for e in shelf if (visit_id := _whose(e, state)) is not None}
@@ -96,8 +97,9 @@ class FloorView:
         )  # fmt: skip
 
     def version(self, at_ns: int) -> Hashable:
-        """Differs when `moment` would, but for what staff noted: cheap enough to ask with every frame."""
-        return self.source.version(at_ns), tuple(sorted(self.source.cameras(at_ns).items()))
+        """Differs when `moment` would, but for what staff note meanwhile: cheap enough to ask with every frame."""
+        counted = sum(c.at_ns <= at_ns for c in self._notes_known[1])
+        return self.source.version(at_ns), tuple(sorted(self.source.cameras(at_ns).items())), counted
 
     def cart(self, visit_id: str, at_ns: int) -> Bill:
         """What the visit has in its cart, priced as its bill would be. `KeyError` when it is not open then."""
@@ -120,28 +122,32 @@ class FloorView:
         x, y, _ = gondola.to_world(along_m, 0.0, 0.0)
         return float(x), float(y)
 
-    def _goods(self, version: Hashable, state: FloorState) -> tuple[tuple[StrayItem, ...], dict[str, SlotLevel]]:
-        try:
-            noted = self.notes.version()
-        except StateError:  # the floor is worth seeing without what staff noted
-            noted = None
-        key = (version, noted)
+    def _goods(self, at_ns: int, state: FloorState) -> tuple[tuple[StrayItem, ...], dict[str, SlotLevel]]:
+        shop, rules = self._shop, self._shop.settings.billing
+        noted, counts, handled = self._noted()
+        known = [c for c in counts if c.at_ns <= at_ns or self.source.live]
+        key = (self.source.version(at_ns), noted, len(known))
         with self._lock:
             found = self._shelves.get(key)
         if found is None:
-            found = self._work_out(state, noted is not None)
+            items = stray_items(
+                state.events, shop.planogram, shop.layout, notes=state.notes(rules), rules=rules, handled=handled
+            )
+            found = items, slot_levels(shop.layout, shop.catalogue, shop.planogram, state.events, known, rules)
             with self._lock:
                 _bounded(self._shelves, 8)[key] = found
         return found
 
-    def _work_out(self, state: FloorState, noted: bool) -> tuple[tuple[StrayItem, ...], dict[str, SlotLevel]]:
-        shop, rules = self._shop, self._shop.settings.billing
-        counts = [c for c in self.notes.counts() if c.at_ns <= state.at_ns] if noted else []
-        handled = self.notes.handled() if noted else frozenset()
-        items = stray_items(
-            state.events, shop.planogram, shop.layout, notes=state.notes(rules), rules=rules, handled=handled
-        )
-        return items, slot_levels(shop.layout, shop.catalogue, shop.planogram, state.events, counts, rules)
+    def _noted(self) -> tuple[Hashable, Sequence[ShelfCount], Collection[str]]:
+        """What staff noted, read anew when there is something new. The floor is worth seeing without, when the database
+        does not answer."""
+        try:
+            version = self.notes.version()
+            if version != self._notes_known[0]:
+                self._notes_known = version, self.notes.counts(), self.notes.handled()
+        except StateError:
+            pass
+        return self._notes_known
 
     def _refusals(self) -> tuple[dict[str, Any], ...]:
         if self._entries is None:

@@ -144,6 +144,7 @@ def test_shelves_that_run_low_are_counted_by_staff(floor, served):
     answer = page.evaluate("walkout.send('/api/v1/floor/slots/g-1/count', {units: 1})")
     assert answer == {"units": 1}
     page.reload()
+    page.get_by_label("max").check()
     page.get_by_text("1 of").first.wait_for()
     page.get_by_role("button", name="Filled up: Bread").click()
     page.get_by_text("No shelf is running low.").wait_for()
