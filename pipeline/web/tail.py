@@ -24,8 +24,8 @@ BACK = 20_000
 """Records of each place that are read again at the start: a busy store's day or so."""
 _POLL_S = 0.25
 _PAUSE_S = 1.0
-_QUIET = 4
-"""Polls without a record."""
+_QUIET = 20
+"""Polls without a record, some five seconds."""
 
 
 class LogTail:
@@ -51,6 +51,7 @@ class LogTail:
         self._listeners, self._idle = tuple(listeners), idle
         self._stop, self._caught_up = threading.Event(), threading.Event()
         self._next: dict[Place, int] = {}
+        self._quiet = 0
         self._thread = threading.Thread(target=self._run, name="log-tail", daemon=True)
 
     def start(self) -> None:
@@ -58,7 +59,8 @@ class LogTail:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def wait(self, timeout_s: float) -> bool:
         """Until everything that was in the log at the start has been told; False: not within that time."""
@@ -79,15 +81,15 @@ class LogTail:
     def _follow(self, log: EventLog) -> None:
         ends = log.ends(self._topics)
         reader = log.read(f"walkout-web-{uuid.uuid4().hex[:12]}", self._topics, lambda given: self._start(given, ends))
-        quiet = 0
+        self._quiet = 0
         try:
             while not self._stop.is_set():
                 batch = reader.poll(_POLL_S)
                 self._next.update(batch.positions)
-                quiet = 0 if batch.positions else quiet + 1
+                self._quiet = 0 if batch.positions else self._quiet + 1
                 if batch.records:
                     self._tell([record.event for record in batch.records])
-                if not self._caught_up.is_set() and self._is_behind(ends, quiet):
+                if not self._caught_up.is_set() and self._is_behind(ends):
                     continue
                 self._caught_up.set()
                 if self._idle is not None:
@@ -98,13 +100,14 @@ class LogTail:
     def _start(self, given: frozenset[Place], ends: Positions) -> Positions:
         start = {place: self._next.get(place, max(0, ends.get(place, 0) - self._back)) for place in given}
         self._next.update(start)
+        self._quiet = 0
         return start
 
-    def _is_behind(self, ends: Positions, quiet: int) -> bool:
+    def _is_behind(self, ends: Positions) -> bool:
         """Offsets have gaps where a log is written in transactions, so its end itself may never be read: a log whose
-        places are ours and that is quiet for a second has been read."""
+        places are ours and that is quiet for a while has been read."""
         ours = self._next.keys() >= ends.keys()
-        return not ours or (quiet < _QUIET and any(self._next[place] < end for place, end in ends.items()))
+        return not ours or (self._quiet < _QUIET and any(self._next[place] < end for place, end in ends.items()))
 
     def _tell(self, events: Sequence[Event]) -> None:
         for listener in self._listeners:
