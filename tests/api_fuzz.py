@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,19 +55,21 @@ def tool() -> str | None:
     return shutil.which("schemathesis", path=str(Path(sys.executable).parent)) or shutil.which("schemathesis")
 
 
-def fuzz(folder: Path, requests: int, examples: int, most_s: float = 3600.0) -> Count:
+def fuzz(
+    folder: Path, requests: int, examples: int, *, phases: str = "examples,coverage,fuzzing",
+    told: Callable[[str], None] = lambda _line: None,
+) -> Count:  # fmt: skip
     """Serve a small run in `folder` and ask until at least so many requests were answered; new seeds each round."""
     count = Count()
-    began = time.monotonic()
     with served(make_run(folder), around=count) as site:
         schema = folder / "openapi.json"
         schema.write_bytes(httpx.get(f"{site.url}/api/v1/openapi.json", timeout=120).content)
         seed = 0
-        while count.requests < requests and time.monotonic() - began < most_s:
+        while count.requests < requests:
             for who in PEOPLE:
                 command = [
                     tool(), "run", str(schema), "--url", site.url, "--max-examples", str(examples),
-                    "--phases", "examples,coverage,fuzzing", "--checks", "not_a_server_error", "--continue-on-failure",
+                    "--phases", phases, "--checks", "not_a_server_error", "--continue-on-failure",
                     "--seed", str(seed), "--generation-database", "none", "--no-shrink", "--no-color",
                     "--request-timeout", "20", "--suppress-health-check", "all", "--warnings", "off",
                     "--exclude-path-regex", "/(live|stream|events)$",  # streams that never end
@@ -75,6 +78,9 @@ def fuzz(folder: Path, requests: int, examples: int, most_s: float = 3600.0) -> 
                 if who is not None:
                     command += ["--header", f"Authorization: Bearer {site.token(who)}"]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+                told(
+                    f"{who or 'nobody'}: {count.requests} requests so far, {len(count.broken)} broken {count.broken[:3]}"
+                )
                 if done.returncode not in (0, 1):
                     raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
                 if count.requests >= requests:
@@ -90,7 +96,7 @@ def main() -> None:
     asked = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="walkout-fuzz-") as folder:
-        count = fuzz(Path(folder), asked.requests, asked.examples)
+        count = fuzz(Path(folder), asked.requests, asked.examples, told=lambda line: print(line, flush=True))
     print(f"{count.requests} requests in {time.monotonic() - began:.0f} s")
     for status, number in sorted(count.statuses.items()):
         print(f"  {status}: {number}")
