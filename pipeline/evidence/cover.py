@@ -9,17 +9,18 @@ not find, a body is assumed at their place on the floor. What is not known to be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from calibration.camera import Camera
 from calibration.layout import Gondola
-from pipeline.evidence.body import body_on_floor, head_box, is_hidden, wrists
+from pipeline.evidence.body import body_on_floor, is_hidden
+from pipeline.evidence.path import NS, Path, Somebody, grown
 from pipeline.evidence.people import Floor, Look
 
-NS = 1_000_000_000
 _SAME_TRACK_NS = 2 * NS
 """A camera's track is the floor track that it was, or will be, at most so far away in time."""
 _DOUBLE_SHARE, _DOUBLE_SCORE, _NEAR = 0.6, 0.5, 0.15
@@ -27,70 +28,17 @@ _DOUBLE_SHARE, _DOUBLE_SCORE, _NEAR = 0.6, 0.5, 0.15
 included. A second one on the same body is weak, too."""
 _SOMEBODY_ELSE = 0.2
 """... unless so much of it lies where somebody else is."""
-_DOUBLE = "\0double"
-_GROWS = 0.3
-"""A box that is only assumed grows by this share of itself until `lost_s` is over: people move."""
+_ALL_SHARE = 0.8
+"""A weak box of which so much lies on somebody else who is found needs no cover of its own."""
+_CONTESTED_NS = 6 * NS // 10
+"""A camera's track that means two people within this time of each other means neither: near the shopper concerned the
+floor tracker may give one's box to the other for a moment."""
+_FLEETING_NS, _HANDED_OVER_NS = 3 * NS // 10, NS // 2
+"""How long a place stays blurred after a weak box that nobody claims, and after somebody whom the floor tracker sees
+somewhere else now."""
 
 IsMine = Callable[[str, int], bool]
 """Does this floor track mean the shopper concerned at this time?"""
-
-
-@dataclass(frozen=True)
-class Somebody:
-    """One person in one picture. `xyxy_px`, `head_px`: (4,). `wrists_px`: (2, 2), NaN where unknown. `seen`: found in
-    this very picture, not between two or by assumption. `known`: found here or between two such pictures."""
-
-    xyxy_px: np.ndarray
-    head_px: np.ndarray
-    wrists_px: np.ndarray
-    mine: bool
-    seen: bool
-    known: bool
-
-
-@dataclass
-class _Path:
-    """One person in one camera: rows in the order of time."""
-
-    label: str | None
-    mine: bool
-    at_ns: list[int] = field(default_factory=list)
-    rows: list[np.ndarray] = field(default_factory=list)  # (12,): box, head, wrists
-
-    def add(self, at_ns: int, xyxy_px: np.ndarray, keypoints_px: np.ndarray) -> None:
-        row = np.concatenate([xyxy_px, head_box(xyxy_px, keypoints_px), wrists(keypoints_px).ravel()])
-        if self.at_ns and self.at_ns[-1] == at_ns:  # two boxes under one name: both are covered
-            before = self.rows[-1]
-            for part in (slice(0, 4), slice(4, 8)):
-                a, b = before[part], row[part]
-                before[part] = [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])]
-            return
-        self.at_ns.append(at_ns)
-        self.rows.append(row)
-
-    def at(self, at_ns: int, lost_ns: int) -> Somebody | None:
-        times = self.at_ns
-        if not times[0] - lost_ns <= at_ns <= times[-1] + lost_ns:
-            return None
-        after = int(np.searchsorted(times, at_ns))
-        if after < len(times) and times[after] == at_ns:
-            return self._somebody(self.rows[after], seen=True, known=True)
-        if 0 < after < len(times) and times[after] - times[after - 1] <= 2 * lost_ns:
-            before = after - 1
-            share = (at_ns - times[before]) / (times[after] - times[before])
-            row = (1 - share) * self.rows[before] + share * self.rows[after]
-            return self._somebody(row, seen=False, known=True)
-        near = min((k for k in (after - 1, after) if 0 <= k < len(times)), key=lambda k: abs(times[k] - at_ns))
-        away_ns = abs(times[near] - at_ns)
-        if away_ns > lost_ns:
-            return None
-        row = self.rows[near].copy()
-        row[:8] = np.concatenate([grown(part, _GROWS * away_ns / max(lost_ns, 1)) for part in (row[:4], row[4:8])])
-        row[8:] = np.nan
-        return self._somebody(row, seen=False, known=False)
-
-    def _somebody(self, row: np.ndarray, seen: bool, known: bool) -> Somebody:
-        return Somebody(row[:4], row[4:8], row[8:].reshape(2, 2), self.mine, seen, known)
 
 
 @dataclass(frozen=True)
@@ -103,8 +51,12 @@ class _Body:
     head_px: np.ndarray
 
     @property
-    def somebody(self) -> Somebody:
+    def whole(self) -> Somebody:
         return Somebody(self.xyxy_px, self.head_px, np.full((2, 2), np.nan), self.mine, seen=False, known=False)
+
+    @property
+    def head(self) -> Somebody:
+        return Somebody(self.head_px, self.head_px, np.full((2, 2), np.nan), self.mine, seen=False, known=False)
 
 
 class Cover:
@@ -118,79 +70,105 @@ class Cover:
         self._floor_ns = np.array([f.at_ns for f in floor], np.int64)
         self._lost_ns = round(lost_s * NS)
         self._bodies_at: dict[int, list[_Body]] = {}
-        self._paths: dict[object, _Path] = {}
+        self._paths: dict[object, Path] = {}
         names = _names(looks)
+        self._contested = _contested(looks)
         for look, labels in zip(looks, names, strict=True):
             for row, label in enumerate(labels):
                 if label is not None:
                     self._add(look, row, label)
-        self._mine = [path for path in self._paths.values() if path.mine]
-        claims = [self._claimed_by_mine(look, labels) for look, labels in zip(looks, names, strict=True)]
-        for look, labels, mine in zip(looks, names, claims, strict=True):
-            for row, label in enumerate(labels):
-                if label is None and mine.get(row) != _DOUBLE:
-                    self._add(look, row, mine.get(row))
+        claims = [self._unclaimed(look, labels) for look, labels in zip(looks, names, strict=True)]
+        for look, claimed in zip(looks, claims, strict=True):
+            for row, label in claimed.items():
+                self._add(look, row, label)
 
     def at(self, at_ns: int) -> list[Somebody]:
         """Everybody in the picture captured at `at_ns`: the shopper concerned only where found, others also where they
         are only assumed."""
-        found, followed = [], set()
+        on_floor = self._on_floor(at_ns)
+        found: list[Somebody] = []
+        followed: dict[str, float] = {}
         for path in self._paths.values():
-            somebody = path.at(at_ns, self._lost_ns)
+            somebody = path.at(at_ns, self._lost_ns, self._hold_ns(path, on_floor))
             if somebody is not None and (somebody.known or not somebody.mine):
                 found.append(somebody)
                 if somebody.known and path.label is not None:
-                    followed.add(path.label)
+                    followed[path.label] = max(somebody.score, followed.get(path.label, 0.0))
         return found + self._assumed(at_ns, followed)
+
+    def _hold_ns(self, path: Path, on_floor: set[str]) -> int:
+        if path.contested or (path.label is None and path.score < _DOUBLE_SCORE):
+            return min(_FLEETING_NS, self._lost_ns)
+        return min(_HANDED_OVER_NS, self._lost_ns) if path.label in on_floor else self._lost_ns
 
     def _add(self, look: Look, row: int, label: str | None) -> None:
         track = int(look.camera_track[row])
         mine = label is not None and self._is_mine(label, look.at_ns)
+        contested = mine and (track, look.at_ns) in self._contested
         # Boxes without any name are each somebody of their own.
-        key = (label, mine) if label is not None else track if track >= 0 else (look.at_ns, row)
-        path = self._paths.setdefault(key, _Path(label, mine))
-        path.add(look.at_ns, np.asarray(look.xyxy_px[row], float), look.keypoints_px[row])
+        key = (label, mine, contested) if label is not None else track if track >= 0 else (look.at_ns, row)
+        path = self._paths.setdefault(key, Path(label, mine and not contested, contested))
+        path.add(look.at_ns, np.asarray(look.xyxy_px[row], float), look.keypoints_px[row], float(look.score[row]))
 
-    def _claimed_by_mine(self, look: Look, labels: Sequence[str | None]) -> dict[int, str]:
-        """Which of the boxes that nobody claims are the shopper concerned: row -> label, or `_DOUBLE` for a weak second
-        box on the same body. Only where nobody else is known to be."""
+    def _unclaimed(self, look: Look, labels: Sequence[str | None]) -> dict[int, str | None]:
+        """The boxes that no floor track claims: row -> label of the shopper concerned, or None for somebody else. Weak
+        second boxes on people who are found anyway are left out."""
         free = [int(row) for row in np.argsort(-look.score) if labels[row] is None]
         if not free:
             return {}
         bodies = self._bodies(look.at_ns)
-        expected = [(b.label, grown(b.xyxy_px, _NEAR)) for b in bodies if b.mine]
-        expected += [
-            (path.label, grown(s.xyxy_px, _NEAR))
-            for path in self._mine
-            if (s := path.at(look.at_ns, self._lost_ns)) is not None
+        found = [
+            (path, somebody)
+            for path in self._paths.values()
+            if path.label is not None
+            and (somebody := path.at(look.at_ns, self._lost_ns, self._lost_ns)) is not None
+            and (somebody.known or somebody.mine)
         ]
-        found = {label for label in labels if label is not None and self._is_mine(label, look.at_ns)}
-        mine: dict[int, str] = {}
+        names = {path.label for path, somebody in found if somebody.known}
+        others = [grown(somebody.xyxy_px, _NEAR) for path, somebody in found if not path.mine]
+        mine = [(path.label, grown(somebody.xyxy_px, _NEAR)) for path, somebody in found if path.mine]
+        mine += [(body.label, grown(body.xyxy_px, _NEAR)) for body in bodies if body.mine]
+        missed = [body.xyxy_px for body in bodies if not body.mine and body.label not in names]
+        seen = {label for label in labels if label is not None}
+        out: dict[int, str | None] = {}
         for row in free:
-            box = look.xyxy_px[row]
-            label, inside = max(
-                ((label, _share_within(box, body)) for label, body in expected), key=lambda e: e[1], default=("", 0.0)
-            )
-            elsewhere = not any(_share_within(box, b.xyxy_px) > _SOMEBODY_ELSE for b in bodies if not b.mine)
-            if inside < _DOUBLE_SHARE or not elsewhere:
+            box, weak = look.xyxy_px[row], look.score[row] < _DOUBLE_SCORE
+            on_other = max((_share_within(box, other) for other in others), default=0.0)
+            label, on_mine = max(((n, _share_within(box, b)) for n, b in mine), key=lambda e: e[1], default=(None, 0.0))
+            if any(_share_within(box, body) > _SOMEBODY_ELSE for body in missed):
+                out[row] = None
+            elif weak and on_other >= _ALL_SHARE:
                 continue
-            if label not in found:
-                mine[row] = label
-                found.add(label)
-            elif look.score[row] < _DOUBLE_SCORE:
-                mine[row] = _DOUBLE
-        return mine
+            elif on_mine >= _DOUBLE_SHARE and label not in seen and on_other < _SOMEBODY_ELSE:
+                out[row] = label
+                seen.add(label)
+            elif not (weak and on_mine >= _DOUBLE_SHARE):
+                out[row] = None
+        return out
 
-    def _assumed(self, at_ns: int, followed: set[str]) -> list[Somebody]:
-        """Bodies of people who are on the floor, but whom this camera does not find."""
-        return [body.somebody for body in self._bodies(at_ns) if not body.mine and body.label not in followed]
+    def _assumed(self, at_ns: int, followed: Mapping[str, float]) -> list[Somebody]:
+        """Bodies of people who are on the floor, but whom this camera does not find. Of those whom it finds weakly,
+        which is often only a part of them, the head. `followed`: who is found, and how surely."""
+        others = [body for body in self._bodies(at_ns) if not body.mine]
+        return [body.whole for body in others if body.label not in followed] + [
+            body.head for body in others if followed.get(body.label, 1.0) < _DOUBLE_SCORE
+        ]
+
+    def _on_floor(self, at_ns: int) -> set[str]:
+        """The floor tracks at this time."""
+        nearest = self._nearest(at_ns)
+        return set() if nearest is None else set(self._floor[nearest].xy_m)
+
+    def _nearest(self, at_ns: int) -> int | None:
+        if not len(self._floor_ns):
+            return None
+        nearest = int(np.argmin(np.abs(self._floor_ns - at_ns)))
+        return nearest if abs(int(self._floor_ns[nearest]) - at_ns) <= self._lost_ns else None
 
     def _bodies(self, at_ns: int) -> list[_Body]:
         """Everybody on the floor whom shelves do not hide from this camera, as they stood nearest to this time."""
-        if not len(self._floor_ns):
-            return []
-        nearest = int(np.argmin(np.abs(self._floor_ns - at_ns)))
-        if abs(int(self._floor_ns[nearest]) - at_ns) > self._lost_ns:
+        nearest = self._nearest(at_ns)
+        if nearest is None:
             return []
         if nearest not in self._bodies_at:
             self._bodies_at[nearest] = self._project(self._floor[nearest])
@@ -203,13 +181,6 @@ class Cover:
             if boxes is not None and not is_hidden(self._gondolas, self._camera, xy_m):
                 bodies.append(_Body(label, self._is_mine(label, floor.at_ns), *boxes))
         return bodies
-
-
-def grown(xyxy_px: np.ndarray, share: float) -> np.ndarray:
-    """A box with a margin of `share` of its width and height on each side."""
-    x1, y1, x2, y2 = xyxy_px
-    dx, dy = share * (x2 - x1), share * (y2 - y1)
-    return np.array([x1 - dx, y1 - dy, x2 + dx, y2 + dy])
 
 
 def _names(looks: Sequence[Look]) -> list[list[str | None]]:
@@ -227,6 +198,31 @@ def _names(looks: Sequence[Look]) -> list[list[str | None]]:
         ]
         for look in looks
     ]
+
+
+def _contested(looks: Sequence[Look]) -> set[tuple[int, int]]:
+    """(camera track, time) at which more than one floor track claims a camera's track, or did a moment before or will
+    in a moment."""
+    claims: dict[int, list[tuple[int, str]]] = {}
+    times: dict[int, list[int]] = {}
+    for look in looks:
+        for track, label in zip(look.camera_track.tolist(), look.label, strict=True):
+            if track >= 0:
+                times.setdefault(track, []).append(look.at_ns)
+                if label is not None:
+                    claims.setdefault(track, []).append((look.at_ns, label))
+    changes = [
+        (track, (before[0], after[0]))
+        for track, rows in claims.items()
+        for before, after in pairwise(rows)
+        if before[1] != after[1]
+    ]
+    return {
+        (track, at_ns)
+        for track, (before_ns, after_ns) in changes
+        for at_ns in times[track]
+        if before_ns - _CONTESTED_NS <= at_ns <= after_ns + _CONTESTED_NS
+    }
 
 
 def _by_camera_track(claims: Sequence[tuple[int, str]], at_ns: int) -> str | None:

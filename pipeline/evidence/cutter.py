@@ -13,9 +13,10 @@ import numpy as np
 from calibration.layout import StoreLayout
 from pipeline.errors import CaptureError, EvidenceError
 from pipeline.evidence.clip import Clip, Kind, clip_id_of
-from pipeline.evidence.cover import NS, Cover, IsMine, Somebody, grown
+from pipeline.evidence.cover import Cover, IsMine
 from pipeline.evidence.faces import cameras_for, cut_face, face_of
 from pipeline.evidence.film import FilmWriter
+from pipeline.evidence.path import NS, Somebody, grown
 from pipeline.evidence.people import People
 from pipeline.evidence.pixels import blur, planes_of, to_bgr
 from pipeline.evidence.settings import EvidenceSettings

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from calibration.layout import StoreLayout
 from pipeline.errors import WalkoutError
-from pipeline.evidence.cover import NS
 from pipeline.evidence.cutter import Cutter, Footage
+from pipeline.evidence.path import NS
 from pipeline.evidence.people import People
 from pipeline.evidence.settings import EvidenceSettings
 from pipeline.evidence.store import EvidenceStore

@@ -103,10 +103,12 @@ def people(
     found: Callable[[str, int], bool] = lambda who, k: True,
     on_floor: Callable[[str, int], bool] = lambda who, k: True,
     labelled: Callable[[str, int], bool] = lambda who, k: True,
+    exchanged: Callable[[int], bool] = lambda k: False,
     place=FAR_AWAY, cameras=("cam1",), extra: Callable[[int], list] = lambda k: [],
 ) -> People:  # fmt: skip
     """What perception would have said. `found`: is somebody's box there in frame k; `on_floor`: does their floor track
-    live; `labelled`: does it claim the box; `extra`: (box, score, camera track) of further boxes."""
+    live; `labelled`: does it claim the box; `exchanged`: do both
+    claim the other's box; `extra`: (box, score, camera track) of further boxes."""
     seen = People()
     for k in range(FRAMES):
         here = [who for who in (ANNA, BEN) if found(who, k)]
@@ -121,7 +123,8 @@ def people(
         floor = []
         for who in (ANNA, BEN):
             if on_floor(who, k):
-                sources = {c: here.index(who) for c in cameras} if who in here and labelled(who, k) else {}
+                whose = {ANNA: BEN, BEN: ANNA}[who] if exchanged(k) else who
+                sources = {c: here.index(whose) for c in cameras} if whose in here and labelled(who, k) else {}
                 at = captured_ns(k)
                 floor.append(FloorTrack(who, at, np.asarray(place), np.eye(2) * 0.01, np.zeros(2), at, sources))
         seen.note(captured_ns(k), looks, floor)

@@ -230,6 +230,27 @@ def test_a_shopper_whom_the_floor_did_not_claim_for_a_moment_is_still_the_shoppe
     assert min(kept_detail(store, made[0], ANNA)) > 0.8
 
 
+def test_boxes_that_the_floor_tracker_exchanges_for_a_moment_are_nobodys(cut):
+    store, made = cut(seen=people(exchanged=lambda k: 38 <= k < 42))
+    assert max(kept_detail(store, made[0], BEN)) < 0.08
+    assert max(kept_detail(store, made[0], ANNA, only=lambda k: 36 <= k < 44)) < 0.08
+    assert min(kept_detail(store, made[0], ANNA, only=lambda k: k < 27 or k > 52)) > 0.8
+
+
+def test_of_somebody_who_is_found_only_in_part_the_head_is_blurred_where_they_stand(cut):
+    camera, place = LAYOUT.camera_by_id["cam1"], np.array([3.2, 2.6])
+    x, y = camera.project(np.array([*place, 1.65]))
+    foot = np.array([x - 10, y + 90, x + 30, y + 130])
+    seen = people(found=lambda who, k: who == ANNA, place=place, extra=lambda k: [(foot, 0.2, 2)])
+    for look in seen._looks["cam1"]:
+        object.__setattr__(look, "label", (ANNA, BEN))  # the floor tracker takes the foot for Ben
+    store, made = cut(seen=seen)
+    _, pictures, _ = decoded(store.read(made[0].clip_id))
+    head = (x - 12, y - 12, x + 12, y + 12)
+    k = number_of(made[0].t0_ns)
+    assert detail(pictures[0], head) < 0.1 * detail(picture(k), head)
+
+
 def test_the_shelf_before_and_after_is_cut_out_straight(cut):
     store, made = cut()
     assert [c.kind for c in made] == ["clip", "before", "after"]
