@@ -6,10 +6,12 @@ const TRAIL_MS = 6000;
 const HIT_PX = 22;
 const HUES = 6;
 
-export const hueOf = (text) => {
-  let sum = 7;
-  for (const letter of text) sum = (sum * 31 + letter.charCodeAt(0)) % 9973;
-  return sum % HUES;
+const given = new Map();
+
+// Colours in the order in which visits are met: of those who are inside together, six have different ones.
+export const hueOf = (label) => {
+  if (!given.has(label)) given.set(label, given.size % HUES);
+  return given.get(label);
 };
 
 export class Plan {
@@ -273,11 +275,12 @@ export class Plan {
     c.fill();
     c.stroke();
     if (alarm) this.label(c, "!", [x, y + 0.5], this.colour.surface, "center", 13);
-    const text = visit ? (alarm ? `${visit.label} · ${this.texts.no_pass}` : visit.label) : "";
-    if (!text) return;
+    if (!visit) return;
     c.font = "650 12.5px ui-monospace, monospace";
+    const room = this.canvas.width / this.ratio;
+    const text = alarm && room > 560 ? `${visit.label} · ${this.texts.no_pass}` : visit.label;
     const wide = c.measureText(text).width + 10;
-    const left = x + 16 + wide > this.canvas.width / this.ratio ? x - 16 - wide : x + 16;
+    const left = x + 16 + wide > room ? x - 16 - wide : x + 16;
     c.globalAlpha = 0.9;
     c.fillStyle = this.colour.surface;
     c.beginPath();
