@@ -99,7 +99,7 @@ def write_recording(folder: Path, visitors=(ANNA, BEN), duration_s: float = 13.0
 
 def _write_video(path: Path, frames: int) -> None:
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": "10"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.time_base = Fraction(1, FPS)
         for k in range(frames):

@@ -15,7 +15,7 @@ from pipeline.review.desk import Around, ReviewDesk
 from pipeline.review.kept import load_cases, score_case, summary_of
 from pipeline.shop import Shop
 from pipeline.state import Database
-from tests.scripted_shop import ANNA, BEN, BREAD, COLA, stages, write_recording
+from tests.scripted_shop import ANNA, BEN, BREAD, COLA, Visitor, stages, write_recording
 
 BETTER = dataclasses.replace(BEN, takes=((3, "pick", BREAD, 0.95), (3.2, "pick", COLA, 0.9)))
 """A build that is sure of Ben's cola."""
@@ -59,6 +59,22 @@ def test_the_same_build_makes_the_same_receipt_out_of_the_visits_part(site):
     assert [e.kind for e in site.database.run(lambda db: audit.history(db, visit_id=found.visit_id))][-1] == (
         "visit-replayed"
     )
+
+
+def test_only_the_visits_part_of_a_long_recording_is_run(tmp_path):
+    late = Visitor("carl", 16.0, takes=((2, "pick", COLA, 0.95),))
+    recording = write_recording(tmp_path / "long", (ANNA, late), duration_s=40.0)
+    runtime.run(recording, tmp_path / "run", video=False, progress=False, stages=stages(ANNA, late))
+    shop, database = Shop.open(recording), Database(f"sqlite:///{tmp_path}/run/state.sqlite")
+    around = Around(shop, tmp_path / "run", stages=stages(ANNA, late))
+    desk = ReviewDesk(database, Desk(database, shop.prices), shop.prices, around=around)
+    receipts = json.loads((tmp_path / "run" / "receipts.json").read_text())["receipts"]
+    carl = next(r for r in receipts if r["shopper_id"] == "carl")
+    found = desk.replay_visit(carl["visit_id"], "rita", out=tmp_path / "again")
+    database.close()
+    assert found.same and found.now.total_minor == 149
+    assert (found.from_s, found.to_s) == (11, pytest.approx(16 + late.stay_s + 2 + 6, abs=0.3))
+    assert json.loads((tmp_path / "again" / "run.json").read_text())["footage_s"] < 25, "not all of the 40 s"
 
 
 def test_a_better_build_shows_what_differs(site):
