@@ -6,7 +6,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +16,9 @@ from pipeline.passes.issuing import MOST_PEOPLE
 from pipeline.passes.picture import svg_of
 from pipeline.web.security import session_token
 from pipeline.web.shopper import coupon_pages, receipt_pages
-from pipeline.web.shopper.pages import Shopper, issue
+from pipeline.web.shopper.pages import NO_NUL, Id, Shopper, issue
 from pipeline.web.shopper.parts import Shopping
 
-Id = Annotated[str, Path(min_length=1, max_length=200)]
 _FAILS: dict[int | str, dict[str, Any]] = {
     code: {"description": text, "content": {"application/json": {"example": {"error": text}}}}
     for code, text in {
@@ -66,7 +65,7 @@ class DisputeWanted(_Body):
 class GiveTo(_Body):
     """`to`: the address that a friend signs in with."""
 
-    to: str = Field(min_length=3, max_length=260)
+    to: str = Field(min_length=3, max_length=260, pattern=NO_NUL)
 
 
 class Code(_Body):

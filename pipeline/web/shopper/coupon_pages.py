@@ -12,7 +12,7 @@ from pipeline.cart.wallet import OWN_CODE, UNKNOWN_CODE
 from pipeline.errors import AccountError, CouponError
 from pipeline.web.render import N_, page
 from pipeline.web.security import Viewer
-from pipeline.web.shopper.pages import Shopper
+from pipeline.web.shopper.pages import NO_NUL, Shopper
 from pipeline.web.shopper.parts import Shopping
 
 GIVE_RATE, REDEEM_RATE = "20/hour", "20/hour"
@@ -23,7 +23,7 @@ NOT_INSIDE = N_("A coupon is used while you are in the shop.")
 GONE = N_("This coupon cannot be used or passed on: it is in a visit, used, given away or expired.")
 _TOLD = (NOBODY, YOURSELF, NOT_INSIDE, UNKNOWN_CODE, OWN_CODE)
 """What pages say as it is; other reasons name ids and are for programs."""
-Coupon = Annotated[str, Form(max_length=40)]
+Coupon = Annotated[str, Form(max_length=40, pattern=NO_NUL)]
 
 
 def give(shopping: Shopping, request: Request, who: Viewer, coupon_id: str, to: str) -> str:
@@ -105,7 +105,7 @@ def coupon_router(shopping: Shopping) -> APIRouter:
 
     @router.post("/shop/coupons/give")
     def give_page(
-        request: Request, who: Shopper, coupon: Coupon, to: Annotated[str, Form(max_length=260)] = ""
+        request: Request, who: Shopper, coupon: Coupon, to: Annotated[str, Form(max_length=260, pattern=NO_NUL)] = ""
     ) -> Response:
         try:
             given = give(shopping, request, who, coupon, to)

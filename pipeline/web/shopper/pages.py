@@ -5,7 +5,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.cart.money import minor_digits
@@ -21,6 +21,9 @@ PASS_RATE = "60/minute"
 """A page renews its pass three times a minute; a party that cannot decide on its size asks more often."""
 JUST_LEFT_NS = 900 * 10**9
 PEOPLE = Annotated[int, Query(ge=1, le=MOST_PEOPLE)]
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL knows no texts with it, not even to look for."""
+Id = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_NUL)]
 Shopper = Annotated[Viewer, Depends(viewer("shopper"))]
 
 

@@ -16,12 +16,12 @@ from pipeline.messages import Candidate, ReceiptIssued
 from pipeline.web.render import N_, locale, page
 from pipeline.web.security import Viewer
 from pipeline.web.shopper import views
-from pipeline.web.shopper.pages import Shopper
+from pipeline.web.shopper.pages import Id, Shopper
 from pipeline.web.shopper.parts import Shopping
 from pipeline.web.shopper.views import LINE_KINDS, RECEIPT_KINDS, ReceiptView
 
 DISPUTE_RATE = "30/hour"
-Id = Annotated[str, Query(max_length=200)]
+Asked = Annotated[str, Query(max_length=200)]
 NOT_YOURS = N_("There is no such receipt of yours.")
 CANNOT = N_("This cannot be reported here (any more). Ask the shop's staff and name the receipt's number.")
 _KINDS_WITH_PRODUCT = ("other-product", "missing-item")
@@ -75,7 +75,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
         )  # fmt: skip
 
     @router.get("/shop/receipts/{receipt_id}")
-    def receipt(request: Request, receipt_id: str, who: Shopper, new: bool = False, reported: bool = False) -> Response:
+    def receipt(request: Request, receipt_id: Id, who: Shopper, new: bool = False, reported: bool = False) -> Response:
         view = ReceiptView.of(mine(receipt_id, who))
         newest = view.receipt
         cases = disputes_of(shopping, who.shopper_id, receipt_id)
@@ -88,7 +88,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
         )  # fmt: skip
 
     @router.get("/shop/receipts/{receipt_id}/wrong")
-    def wrong(request: Request, receipt_id: str, who: Shopper, line: Id | None = None, kind: Id = "") -> Response:
+    def wrong(request: Request, receipt_id: Id, who: Shopper, line: Asked | None = None, kind: Asked = "") -> Response:
         return _wrong_page(request, receipt_id, who, line, kind)
 
     def _wrong_page(request, receipt_id, who, line_id, kind, problem=None, status=200, text="", gtin="") -> Response:
@@ -112,7 +112,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
     @router.post("/shop/receipts/{receipt_id}/wrong")
     def report(
         request: Request,
-        receipt_id: str,
+        receipt_id: Id,
         who: Shopper,
         kind: Annotated[str, Form(max_length=40)] = "",
         line: Annotated[str, Form(max_length=200)] = "",
@@ -132,7 +132,13 @@ def receipt_router(shopping: Shopping) -> APIRouter:
         return RedirectResponse(f"/shop/receipts/{receipt_id}?reported=1", 303)
 
     @router.get("/shop/receipts/{receipt_id}/receipt.{ending}")
-    def download(request: Request, receipt_id: str, ending: str, who: Shopper, version: int | None = None) -> Response:
+    def download(
+        request: Request,
+        receipt_id: Id,
+        ending: str,
+        who: Shopper,
+        version: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
+    ) -> Response:
         versions = mine(receipt_id, who)
         chosen = next((r for r in versions if r.version == version), None if version else versions[-1])
         if chosen is None or ending not in ("html", "json"):

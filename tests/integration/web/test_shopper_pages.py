@@ -536,3 +536,13 @@ def test_pages_are_small(person, served):
         page.goto(path)
         page.wait_for_timeout(200)
         assert sum(sizes.values()) < 150_000, (path, sizes)
+
+
+def test_ids_that_no_database_knows_are_refused(person, served):
+    page = person("anna")
+    headers = {"Authorization": f"Bearer {served.token('anna')}"}
+    for path in ("shop/receipts/a%00b", "api/v1/shop/receipts/a%00b", "shop/receipts/" + "x" * 300):
+        assert page.request.get(f"{served.url}/{path}", headers=headers).status == 422, path
+    for path, body in (("coupons/a%00b/code", {}), ("coupons/x/give", {"to": "a\0b@example.org"})):
+        answer = page.request.post(f"{served.url}/api/v1/shop/{path}", data=body, headers=headers)
+        assert answer.status == 422, path
