@@ -34,8 +34,8 @@ def demo_accounts(accounts: Accounts, shopper_ids: Iterable[str]) -> list[DemoSi
         password = secrets.token_urlsafe(9)
         user = accounts.users.by_staff_name(role)
         if user is None:
-            accounts.staff.add(role, [role], password, role.capitalize(), by="demo")
+            accounts.staff.add(role, [role], password, role.capitalize(), by="command")
         else:
-            accounts.staff.set_password(user.user_id, password, by="demo")
+            accounts.staff.set_password(user.user_id, password, by="command")
         made.append(DemoSignIn(role, role, password))
     return made

@@ -20,7 +20,7 @@ app = typer.Typer(help="The pages for shoppers, reviewers and operators.", no_ar
 staff_app = typer.Typer(help="Staff who sign in with a password.", no_args_is_help=True)
 app.add_typer(staff_app, name="staff")
 
-_BY = "walkout web staff"
+_BY = "command"
 """Who the audit trail says it was."""
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN_OR_STORE", help="A run's folder, or a store's.")]

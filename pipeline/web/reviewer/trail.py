@@ -27,6 +27,16 @@ ENTRIES = {
     "evidence-erased": N_("Evidence erased"),
     "evidence-expired": N_("Evidence expired"),
     "shopper-erased": N_("Shopper erased"),
+    "shelf-counted": N_("Shelf counted"),
+    "goods-handled": N_("Goods dealt with"),
+    "catalogue-imported": N_("Catalogue imported"),
+    "planogram-imported": N_("Planogram imported"),
+    "settings-changed": N_("Settings changed"),
+    "staff-added": N_("Staff added"),
+    "staff-roles": N_("Roles of staff changed"),
+    "staff-password": N_("New password of staff"),
+    "staff-closed": N_("Account of staff closed"),
+    "staff-reopened": N_("Account of staff opened again"),
 }
 _FIELDS = {
     "of": N_("about"),
@@ -38,6 +48,8 @@ _FIELDS = {
     "upheld": N_("shopper was right"),
     "line": N_("line"),
     "reason": N_("reason"),
+    "staff": N_("account"),
+    "roles": N_("roles"),
 }
 _YES, _NO = N_("yes"), N_("no")
 _VERSION = N_("Receipt, version %(n)s")
@@ -96,7 +108,9 @@ def _by(entry: Entry, staff: set[str | None], fmt: Phrases) -> str:
         return fmt.text(_RULE, name=by.removeprefix("rule:"))
     if by in _PLAIN_BYS:
         return fmt.text(_BY_ITSELF)
-    return by if by in staff else fmt.text(_SHOPPER, name=pseudonym(entry.store_id, by))
+    if by in staff or entry.kind.startswith("staff-"):
+        return by
+    return fmt.text(_SHOPPER, name=pseudonym(entry.store_id, by))
 
 
 def _value(name: str, value: Any, currency: str | None, fmt: Phrases) -> str:
@@ -110,4 +124,4 @@ def _value(name: str, value: Any, currency: str | None, fmt: Phrases) -> str:
         return fmt.text(_YES if value else _NO)
     if name == "evidence" and isinstance(value, list):
         return fmt.text(_EVENTS, n=len(value))
-    return str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
