@@ -61,8 +61,8 @@ class Person:
     sources: dict[str, int] = field(default_factory=dict)
     boxes: dict[int, int] = field(default_factory=dict)
     """Camera's index -> index of its box among this window's sightings."""
-    bent: bool = False
-    """Cameras that should see them do not see a head where it should be."""
+    bent_s: float = 0.0
+    """For how long cameras that should see them have not seen a head where it should be."""
     views_before: int = 0
     """How many cameras saw them in the window before."""
     trail: list[Moment] = field(default_factory=list)
@@ -108,7 +108,7 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
     noise[:, [0, 1, VX, VY], [VX, VY, 0, 1]] = q * dt_s**2 / 2
     noise[:, [VX, VY], [VX, VY]] = q * dt_s
     # Who bends or squats does so at once: their height may be anything, until heads are found again.
-    bent = np.array([p.bent for p in people])
+    bent = np.array([p.bent_s >= s.bent_s for p in people])
     noise[:, H, H] = s.posture_sigma_m**2 * dt_s + np.where(bent, s.bent_sigma_m**2, 0.0)
     noise[:, R, R] = (s.posture_sigma_m / 2) ** 2 * dt_s
     spread = f @ covariance @ f.transpose(0, 2, 1) + noise

@@ -19,9 +19,10 @@ class BodySettings:
     posture_return_s: float = 3.0
     bent_share: float = 0.2
     bent_least: float = 1.0
+    bent_s: float = 0.3
     bent_sigma_m: float = 0.3
-    """Whose head is found in less than this share of the cameras that should see it, at least one, may have bent down
-    or got up: their height is known no better than this."""
+    """Whose head is found in less than this share of the cameras that should see it, at least one, and for so long, may
+    have bent down or got up: their height is known no better than this."""
     wander_m2_s3: float = 1.0
     """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
     steady_s: float = 1.2

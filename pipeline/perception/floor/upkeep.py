@@ -58,7 +58,7 @@ class Upkeep:
             person.quality = person.quality * fade + quality[k]
             person.expected = person.expected * fade + expected[k]
             person.evidence += evidence[k]
-            person.bent = bent[k]
+            person.bent_s = person.bent_s + self.dt_s if bent[k] else 0.0
             part = slice(ends[k], ends[k + 1])
             person.boxes = dict(zip(cameras[part], mine[part], strict=True))
             person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}

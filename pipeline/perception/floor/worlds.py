@@ -111,7 +111,7 @@ class Worlds:
 
     def _is_lost(self, person: Person, candidates: Sequence[Person]) -> bool:
         near = (float(np.abs(c.xy_m - person.xy_m).max()) < self._s.lonely_m for c in candidates)
-        return person.bent and any(near)
+        return person.bent_s >= self._all.body.bent_s and any(near)
 
     def _apart(self, people: Sequence[Person]) -> np.ndarray:
         """Metres (T, T) between predicted places; infinite for who cannot be taken for one another, as it is known well
