@@ -77,7 +77,7 @@ def fuzz(
                 ]  # fmt: skip
                 if who is not None:
                     command += ["--header", f"Authorization: Bearer {site.token(who)}"]
-                done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800)
                 told(f"{who or 'nobody'}: {count.requests} requests so far, broken: {count.broken[:3]}")
                 if done.returncode not in (0, 1):
                     raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
