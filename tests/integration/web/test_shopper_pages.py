@@ -70,6 +70,7 @@ def receipt_id(page):
 
 def test_the_pass_is_one_that_a_gate_believes_and_renews_itself(person, served, run):
     page = person("anna", phone=True)
+    page.set_default_timeout(60_000)  # the first page of the module: browser, log and templates are all cold
     page.clock.install()
     page.goto("/shop")
     assert page.url.endswith("/shop/pass") and page.locator("[data-qr] svg").is_visible()
