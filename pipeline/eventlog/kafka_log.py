@@ -44,6 +44,9 @@ _COMPRESSION = {"walkout.receipts": "gzip"}
 _ATTEMPT_S = 2.0
 """How long one attempt may take before it counts as the broker being away."""
 _RECONNECT_MAX_MS = 1000
+_METADATA_MS = 10_000
+"""Who joined a group before they had heard of the topics' partitions is given none; they look again so soon."""
+_IDLE_POLL_S = 0.05
 
 
 class KafkaLog:
@@ -197,7 +200,12 @@ class KafkaReader:
             session_timeout_ms=int(log.session_timeout_s * 1000),
             heartbeat_interval_ms=int(log.session_timeout_s * 200),
             bootstrap_timeout_ms=int(log.timeout_s * 1000),
+            metadata_max_age_ms=_METADATA_MS,
         )
+        self._idle = False
+        for topic in topics:  # whoever leads the group shares out the partitions that it has heard of
+            with suppress(KafkaError):
+                self._consumer.partitions_for_topic(topic)
         self._given = _Given(self._consumer)
         self._consumer.subscribe(list(topics), listener=self._given if assigned is not None else None)
 
@@ -206,8 +214,10 @@ class KafkaReader:
         return not self._patience.tried
 
     def poll(self, timeout_s: float = 1.0, max_records: int = 500) -> Batch:
+        # Without partitions kafka-python does not wait in `poll` but turns round and round.
+        wait_s = min(timeout_s, _IDLE_POLL_S) if self._idle else timeout_s
         try:
-            polled = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            polled = self._consumer.poll(timeout_ms=int(wait_s * 1000), max_records=max_records)
         except KafkaError as error:
             if not getattr(error, "retriable", False):
                 raise EventLogError(f"Kafka at {_names(self._log.servers)}: cannot read: {_line(error)}") from error
@@ -216,6 +226,7 @@ class KafkaReader:
             self._take_over()
             return Batch.empty()
         if not polled:
+            time.sleep(timeout_s - wait_s)
             self._check()
             return Batch.empty()
         self._heard = time.monotonic()
@@ -254,6 +265,7 @@ class KafkaReader:
     def _take_over(self) -> None:
         """Outside of the client's callback: there an exception would be swallowed and waiting would stop heartbeats."""
         places, self._given.places = self._given.places, None
+        self._idle = not places
         try:
             start = self._assigned(frozenset((p.topic, p.partition) for p in places))
         except BaseException:
