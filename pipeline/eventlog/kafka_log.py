@@ -222,6 +222,7 @@ class KafkaReader:
             if not getattr(error, "retriable", False):
                 raise EventLogError(f"Kafka at {_names(self._log.servers)}: cannot read: {_line(error)}") from error
             polled = {}
+        self._finish_rejoin()
         if self._given.places is not None:
             self._take_over()
             return Batch.empty()
@@ -261,6 +262,17 @@ class KafkaReader:
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=int(_ATTEMPT_S * 1000))
+
+    def _finish_rejoin(self) -> None:
+        """See to it that joining again, once begun, is ended.
+
+        kafka-python 3.0 begins when the topics' partitions are not those of its last assignment, as after a broker's
+        restart. If they are the same again before the answer has come, it forgets that it has begun: all its
+        partitions stay as if on their way to another member, it reads none of them, and its heartbeats have stopped.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator is not None and coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def _take_over(self) -> None:
         """Outside of the client's callback: there an exception would be swallowed and waiting would stop heartbeats."""

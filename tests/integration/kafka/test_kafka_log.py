@@ -71,6 +71,21 @@ def test_what_is_appended_is_read_in_order_with_positions(log, group):
     assert log.ends(["walkout.visits"])["walkout.visits", 0] == offsets[-1] + 1
 
 
+def test_a_join_that_was_begun_and_forgotten_is_ended(log, group):
+    # What kafka-python leaves behind when the topics' partitions change and change back while it joins again.
+    reader = log.read(group, TOPICS, from_here(log))
+    log.append([bound(f"{group}-before")])
+    read_until(reader, [f"{group}-before"])
+    consumer = reader._consumer
+    consumer._subscription.mark_pending_revocation(consumer.assignment())
+    consumer._coordinator._disable_heartbeat()
+    consumer._coordinator.rejoining = True
+    assert not consumer._coordinator.need_rejoin()
+    log.append([bound(f"{group}-after")])
+    read_until(reader, [f"{group}-after"])
+    reader.close()
+
+
 def test_a_group_goes_on_where_it_committed(log, group):
     start = from_here(log)
     ids = [f"{group}-{i}" for i in range(10)]
