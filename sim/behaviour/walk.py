@@ -15,7 +15,7 @@ _AHEAD_M = 0.26
 _CLOSEST_M = 0.46
 """Middles of two people are never nearer than this."""
 _PATIENCE_S = 0.5
-_STUCK_S, _SQUEEZE_M, _SQUEEZED_PAST_M = 2.5, 0.24, 0.9
+_STUCK_S, _SQUEEZE_M, _SQUEEZED_PAST_M = 2.5, 0.45, 0.9
 """Who gets no further for so long squeezes past, shoulder to shoulder, for so far. Without it two who meet between
 shelves, each with the other in front, stand there for ever, and everybody queues up behind them."""
 
