@@ -59,7 +59,8 @@ def fuzz(
     folder: Path, requests: int, examples: int, *, phases: str = "examples,coverage,fuzzing",
     told: Callable[[str], None] = lambda _line: None,
 ) -> Count:  # fmt: skip
-    """Serve a small run in `folder` and ask until at least so many requests were answered; new seeds each round."""
+    """Serve a small run in `folder` and ask until at least so many requests were answered; everybody asks in every
+    round, each with new seeds."""
     count = Count()
     with served(make_run(folder), around=count) as site:
         schema = folder / "openapi.json"
@@ -81,8 +82,6 @@ def fuzz(
                 told(f"{who or 'nobody'}: {count.requests} requests so far, broken: {count.broken[:3]}")
                 if done.returncode not in (0, 1):
                     raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-                if count.requests >= requests:
-                    break
             seed += 1
     return count
 
