@@ -38,7 +38,8 @@ def test_nothing_is_wrong_with_any_page(person, served, who, phone, record_prope
             wrong.append(f"{one.path}: {look.overflow_px} px wider than the screen")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(300)  # colours fade over
+            page.wait_for_timeout(300)  # colours fade over, on a busy machine for longer
+            page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
             for violation in axe.run(page).response["violations"]:
                 if violation["impact"] in ("serious", "critical"):
                     said = [f"{n['html'][:160]} ({n['failureSummary'][:300]})" for n in violation["nodes"][:3]]

@@ -76,5 +76,5 @@ def test_codes_are_not_shown_to_a_network(run):
 
 
 def test_a_folder_that_is_neither_a_run_nor_a_store(tmp_path):
-    code, _, told = walkout("web", "serve", tmp_path)
+    code, _, told = walkout("web", "serve", tmp_path, "--port", free_port())
     assert code == 2 and "neither a recording" in told and "Traceback" not in told
