@@ -53,19 +53,24 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written: {reason}{f'; {hint}' if hint else ''}") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file at once, or leave what was there before."""
+def replace_whole(path: Path, content: bytes) -> None:
+    """Write a file at once, or leave what was there before and raise `OSError`."""
     part = part_of(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """As `replace_whole`; what cannot be written is an `OutputError`."""
     with writing(path):
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        replace_whole(path, content)
 
 
 def write_json(path: Path, value: Any) -> None:
