@@ -15,6 +15,7 @@ from pipeline.operations.live_floor import TOPICS, LiveFloor
 from pipeline.operations.player import FULL_SPEED, play
 from pipeline.operations.recorded_floor import RecordedFloor
 from pipeline.web.tail import LogTail
+from tests.loops import in_a_loop
 from tests.scripted_shop import ANNA, BEN, START_NS, S, stages, write_recording
 from tests.unit.operations.events import bound, opened, without_pass
 
@@ -49,7 +50,7 @@ def played(source, from_s=None, speed=1.0, most=10_000):
                 break
         return found
 
-    return asyncio.run(collect())
+    return in_a_loop(collect)
 
 
 def test_where_everybody_was_at_any_moment(run):
@@ -165,5 +166,5 @@ def test_a_live_floor_is_played_from_now_on_for_ever(live):
             if found[-1] >= START_NS + 3 * S:
                 return found
 
-    found = asyncio.run(asyncio.wait_for(watch(), 20))
+    found = in_a_loop(lambda: asyncio.wait_for(watch(), 20))
     assert found[0] == START_NS and found == sorted(found)

@@ -4,7 +4,6 @@
 import asyncio
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,17 +20,12 @@ from pipeline.state import Database
 from pipeline.web.shopper import hub as hub_module
 from pipeline.web.shopper.hub import TOPICS, LiveHub
 from pipeline.web.tail import LogTail
+from tests.loops import in_a_loop
 from tests.unit.cart.events import BREAD, COLA, T0, S, pick, put_back, small_catalogue, visit
 
 BOOK, RULES = PriceBook.of(small_catalogue()), BillingRules()
 ANNA = visit(pick(1), pick(2, BREAD), put_back(3))
 BEN = visit(pick(4, person="t2", event_id="ben-1"), track="t2", shopper="ben", visit_id="v2", until_s=60)
-
-
-def in_a_loop(work):
-    """In a thread of its own: Playwright, which other tests of a session use, keeps a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(work())).result(60)
 
 
 def parsed(message: bytes):
