@@ -85,6 +85,7 @@ def run(
     video: Annotated[bool, typer.Option(help="Write the annotated mosaic video.")] = True,
     evidence: Annotated[bool, typer.Option(help="Keep clips and stills of what was taken and put back.")] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
 ) -> None:
     """Run the whole path on a recording or on a store's live cameras: receipts, events, tracks, pictures."""
     from pipeline import runtime
@@ -98,6 +99,7 @@ def run(
         video=video,
         evidence=evidence,
         progress=progress,
+        port=port,
     )
     console = Console()
     print_receipts(out, console)

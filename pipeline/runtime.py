@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.capture.sources import CameraStatus
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
 from pipeline.errors import RecordingError
@@ -37,11 +36,13 @@ from pipeline.messages import (
     FrameSet,
     PersonWithoutPass,
 )
+from pipeline.observe.health import Health, serving_health
 from pipeline.observe.metrics import WITHOUT_PASS
 from pipeline.operations.show import FloorShow
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
+from pipeline.run_screen import CameraReports, RunScreen
 from pipeline.shop import NO_WEIGHTS, Shop, Stages, load_stages, versions
 from pipeline.state import Database
 
@@ -85,6 +86,7 @@ def run(
     video: bool = True,
     evidence: bool = True,
     progress: bool = True,
+    port: int | None = None,
     stages: Callable[[Shop], Stages] | None = None,
 ) -> RunSummary:
     """Run the whole path on a recording, or on a store's live cameras until interrupted, and write `out_dir`.
@@ -98,6 +100,7 @@ def run(
         video: write the annotated mosaic video; the floor plan is always drawn.
         evidence: keep clips and stills of the shelf events, as the settings say (docs/evidence.md).
         progress: show a bar, and camera failures as they happen, on the terminal.
+        port: serve health and metrics on 127.0.0.1 meanwhile.
         stages: makes perception and shelf; by default with the networks that the settings name.
 
     Raises `WalkoutError`; the folder then holds no half-written file.
@@ -113,11 +116,12 @@ def run(
     )
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out_dir))
+        health = stack.enter_context(serving_health(port))
         erased = tombstones(folder.path) if shop.recording is not None else []
         made = stages(shop) if stages else load_stages(shop, settings)
         journal = stack.enter_context(open_journal(shop, settings, folder))
-        screen = stack.enter_context(_Screen(shop) if progress else nullcontext())
-        cameras = _CameraReports(shop, screen)
+        screen = stack.enter_context(RunScreen(shop) if progress else nullcontext())
+        cameras = CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video))
         capture = stack.enter_context(shop.capture(cameras.report, look_back=evidence))
         proof = stack.enter_context(open_keeper(shop, folder.path, capture, evidence, erased))
@@ -125,7 +129,7 @@ def run(
         live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
         floor = stack.enter_context(FloorShow(shop.folder if live else folder.path, live=live is not None))
         ending = stack.enter_context(Ending(live is not None))
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, proof, ending)
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, proof, ending, health)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -180,12 +184,13 @@ class _Loop:
 
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
-        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
-        evidence: EvidenceKeeper | None, ending: Ending,
+        cameras: CameraReports, screen: RunScreen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
+        evidence: EvidenceKeeper | None, ending: Ending, health: Health,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
         self._gate, self._live, self._floor, self._evidence, self._ending = gate, live, floor, evidence, ending
+        self._health = health
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -237,6 +242,7 @@ class _Loop:
             with self._timed("evidence"):
                 self._evidence.window(frame_set.mid_ns, perceived.camera_tracks, tracks, events)
         self._tell_staff(update)
+        self._health.beat()
         if self._screen is not None:
             self._screen.advance()
 
@@ -326,64 +332,6 @@ def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[Liv
         yield gate
     finally:
         database.close()
-
-
-class _CameraReports:
-    """How each camera did."""
-
-    def __init__(self, shop: Shop, screen: _Screen | None) -> None:
-        ids = [v.camera_id for v in shop.recording.videos] if shop.recording else [c.id for c in shop.layout.cameras]
-        self.frames = dict.fromkeys(ids, 0)
-        self.reports: list[CameraStatus] = []
-        self._screen = screen
-
-    def report(self, status: CameraStatus) -> None:
-        self.reports.append(status)
-        if self._screen is not None and status.state != "ended":
-            self._screen.say(f"camera {status.camera_id} is {status.state}: {status.reason}")
-
-    def count(self, frame_set: FrameSet) -> None:
-        for camera_id in frame_set.frames:
-            self.frames[camera_id] += 1
-
-    def states(self) -> dict[str, dict[str, Any]]:
-        last = {r.camera_id: r for r in self.reports}
-        return {
-            camera_id: {
-                "frames": frames,
-                "state": last[camera_id].state if camera_id in last else "live",
-                "reason": last[camera_id].reason if camera_id in last else "",
-            }
-            for camera_id, frames in self.frames.items()
-        }
-
-
-class _Screen:
-    """A progress bar; a live store has no end, so it shows only the windows so far."""
-
-    def __init__(self, shop: Shop) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        total = None
-        if shop.recording is not None:
-            total = round(shop.recording.duration_s * max(c.fps for c in shop.layout.cameras))
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
-        )
-        self._task = self._progress.add_task(shop.name, total=total)
-
-    def __enter__(self) -> _Screen:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
-
-    def say(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, markup=False)
 
 
 @contextmanager
