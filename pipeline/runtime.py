@@ -39,6 +39,7 @@ from pipeline.messages import (
 from pipeline.observe.health import Health, serving_health
 from pipeline.observe.metrics import WITHOUT_PASS
 from pipeline.operations.show import FloorShow
+from pipeline.perception.identity.watch import IdentityWatch
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
@@ -191,6 +192,7 @@ class _Loop:
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
         self._gate, self._live, self._floor, self._evidence, self._ending = gate, live, floor, evidence, ending
         self._health = health
+        self._who = IdentityWatch(shop.layout)
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -220,14 +222,16 @@ class _Loop:
         self._cameras.count(frame_set)
         with self._timed("perception"):
             perceived = self._stages.perception.update(frame_set)
+            who = self._who.update(perceived.camera_tracks.values(), perceived.floor_tracks, frame_set.mid_ns)
+            identity_events = self._labels.events(who)
         with self._timed("shelf"):
             shelf_events = self._labels.events(self._stages.shelf.update(perceived))
         tracks = self._labels.tracks(perceived.floor_tracks)
         with self._timed("gate"):
-            self._gate.note(shelf_events)
+            self._gate.note([*identity_events, *shelf_events])
             taps = self._taps.until(frame_set.window_start_ns + frame_set.window_ns)
             update = self._gate.update(frame_set.mid_ns, tracks, taps)
-        events = [*shelf_events, *update.events, *self._see_out(update)]
+        events = [*identity_events, *shelf_events, *update.events, *self._see_out(update)]
         with self._timed("log"):
             self._journal.append(events, frame_set.mid_ns)
             if self._live is not None:
@@ -261,7 +265,10 @@ class _Loop:
         for left in update.exits:
             with self._timed("shelf"):
                 mine = [t for track_id in left.track_ids if (t := self._labels.inner(track_id)) is not None]
-                late = self._labels.events([e for track_id in mine for e in self._stages.shelf.flush(track_id)])
+                said = [
+                    e for track_id in mine for e in (*self._who.flush(track_id), *self._stages.shelf.flush(track_id))
+                ]
+                late = self._labels.events(said)
             with self._timed("gate"):
                 self._gate.note(late)
                 events += [*late, self._gate.close(left)]

@@ -9,9 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from calibration.catalogue import Catalogue
+from sim.identity_events import IdentityCounts
 from sim.score import Counts, Score
 
-COLUMNS = ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "people found")
+COLUMNS = (
+    "exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "identity held",
+    "wrong told", "flagged", "people found",
+)  # fmt: skip
 
 
 def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
@@ -58,16 +62,16 @@ def tracking_table(rows: Mapping[str, Mapping]) -> Table:
     """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario."""
     table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left")
     table.add_column("scenario")
-    columns = ("visits", "IDF1", "MOTA", "switches", "held", "wrong flagged", "visits flagged", "record x", "track x")
-    keys = (
-        "visits", "idf1", "mota", "switches", "held", "wrong_flagged_before", "visits_flagged", "record_x_real_time",
-        "track_x_real_time",
-    )  # fmt: skip
+    columns = {
+        "visits": "visits", "IDF1": "idf1", "MOTA": "mota", "switches": "switches", "tracker held": "tracker_held",
+        "held": "held", "wrong told": "tracker_wrong_told", "wrong left, flagged": "wrong_flagged_before",
+        "visits flagged": "visits_flagged", "record x": "record_x_real_time", "track x": "track_x_real_time",
+    }  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right")
     for name, figures in rows.items():
         cells = []
-        for key in keys:
+        for key in columns.values():
             value = figures[key]
             cells.append("-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}")
         table.add_row(name, *cells)
@@ -79,6 +83,7 @@ def _cells(scores: Sequence[Score]) -> list[str]:
     items = sum((s.items for s in scores), Counts())
     picks = sum((s.picks for s in scores), Counts())
     put_backs = sum((s.put_backs for s in scores), Counts())
+    identity = sum((s.identity for s in scores), IdentityCounts())
     found = [s.detection_recall for s in scores if s.detection_recall is not None]
 
     def mean(values: Sequence[float]) -> str:
@@ -96,5 +101,8 @@ def _cells(scores: Sequence[Score]) -> list[str]:
         mean([s.tracking.idf1 for s in scores]),
         mean([s.tracking.mota for s in scores]),
         mean([s.tracking.hota for s in scores]),
+        f"{identity.held}/{identity.visits}",
+        f"{identity.tracker_wrong_told}/{identity.tracker_wrong}",
+        f"{identity.flagged}/{identity.visits}",
         mean(found),
     ]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from shapely import contains_xy
@@ -21,10 +22,13 @@ from shapely import contains_xy
 from calibration.boxes import box_iou
 from calibration.layout import StoreLayout, load_layout
 from pipeline.errors import RecordingError
+from pipeline.messages import Event
+from sim.identity_events import IdentityCounts, identities
 from sim.tracking_score import Positions, TrackingScore, score_tracks
 
 EVENT_WINDOW_NS = 2_000_000_000
 """A found event belongs to a true one of the same kind and product that is at most this far away in time."""
+_WHO = ("tracks-merged", "tracks-swapped", "track-ambiguous", "tracks-kept")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Score:
     picks: Counts
     put_backs: Counts
     tracking: TrackingScore
+    identity: IdentityCounts
     detection_recall: float | None
 
     @property
@@ -109,6 +114,7 @@ class Score:
             "picks": self.picks.as_dict(),
             "put_backs": self.put_backs.as_dict(),
             "floor": asdict(self.tracking),
+            "identity": asdict(self.identity) | {"shares": self.identity.shares()},
             "detection_recall": self.detection_recall,
             "visits": [asdict(v) | {"exact": v.exact} for v in self.visits],
         }
@@ -131,7 +137,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     truth_xy = read_positions(recording / "truth" / "people.csv", "person")
     track_xy = read_positions(run / "tracks.csv", "track")
     everybody = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy))
-    inside, track_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
+    inside, inside_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
+    said = TypeAdapter(list[Event]).validate_python([e for e in events if e["type"] in _WHO], strict=False)
     return Score(
         recording_id=manifest["recording_id"],
         visits=visits,
@@ -140,7 +147,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
         without_pass_shown=sum(e["type"] == "person-without-pass" for e in events),
         picks=_score_events(truth_events, found, "pick"),
         put_backs=_score_events(truth_events, found, "put_back"),
-        tracking=score_tracks(inside, track_xy, gate_m),
+        tracking=score_tracks(inside, inside_xy, gate_m),
+        identity=identities(everybody, track_xy, truth_visits, said, gate_m)[1],
         detection_recall=_detection_recall(recording, run),
     )
 
