@@ -5,7 +5,8 @@
 
     capture -> perception -> shelf -> gate -> event log -> cart (aggregator) -> receipts.json
 
-One window after the other, in one thread; the cameras' readers, the networks and the picture writer use the others.
+One window after the other: capture and perception in one thread, what follows in another, so that the network is at
+work on a window while the one before goes on its way; the cameras' readers and the picture writer have their own.
 Nothing here decides anything: the rooms do.
 """
 
@@ -15,11 +16,12 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.ahead import ahead
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
 from pipeline.errors import RecordingError
@@ -33,7 +35,6 @@ from pipeline.gate.live import LiveGate
 from pipeline.journal import Journal, open_journal
 from pipeline.messages import (
     Event,
-    FrameSet,
     PersonWithoutPass,
 )
 from pipeline.observe.health import Health, serving_health
@@ -44,13 +45,14 @@ from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
 from pipeline.run_screen import CameraReports, RunScreen
-from pipeline.shop import NO_WEIGHTS, Shop, Stages, load_stages, versions
+from pipeline.shop import NO_WEIGHTS, Perceived, Shop, Stages, load_stages, versions
 from pipeline.state import Database
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading. `source`: the
+    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading; capture and
+    perception run beside the others, which wait for them (`waiting`). `source`: the
     folder of the recording, or of the store. `evidence`: shelf events that were cut, clips and stills (`items`) and
     their bytes, and those that are missing; empty when none were wanted."""
 
@@ -202,26 +204,37 @@ class _Loop:
         self._footage_ns = 0
 
     def run(self, capture: Capture) -> None:
-        windows = iter(capture)
         try:
-            while not self._ending.asked:
-                with self._timed("capture"), self._ending.at_once():
-                    frame_set = next(windows, None)
-                if frame_set is None:
-                    break
-                self._window(frame_set)
+            with closing(ahead(self._perceive(capture))) as windows:
+                while not self._ending.asked:
+                    with self._timed("waiting"), self._ending.at_once():
+                        perceived = next(windows, None)
+                    if perceived is None:
+                        break
+                    self._window(perceived)
         except KeyboardInterrupt:
             if self._shop.recording is not None:
                 raise
         self._end()
 
-    def _window(self, frame_set: FrameSet) -> None:
+    def _perceive(self, capture: Capture) -> Iterator[Perceived]:
+        windows = iter(capture)
+        while True:
+            with self._timed("capture"):
+                frame_set = next(windows, None)
+            if frame_set is None:
+                return
+            with self._timed("perception"):
+                perceived = self._stages.perception.update(frame_set)
+            yield perceived
+
+    def _window(self, perceived: Perceived) -> None:
+        frame_set = perceived.frame_set
         self._windows += 1
         self._last_ns = frame_set.mid_ns
         self._footage_ns += frame_set.window_ns
         self._cameras.count(frame_set)
-        with self._timed("perception"):
-            perceived = self._stages.perception.update(frame_set)
+        with self._timed("identity"):
             who = self._who.update(perceived.camera_tracks.values(), perceived.floor_tracks, frame_set.mid_ns)
             identity_events = self._labels.events(who)
         with self._timed("shelf"):

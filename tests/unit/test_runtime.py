@@ -100,7 +100,9 @@ def test_the_summary_says_what_ran_and_how_fast(finished):
     assert written["weights"] == {"scripted": True}
     assert written["footage_s"] == pytest.approx(13, abs=0.2)
     assert written["camera_frames_per_s"] == pytest.approx(130 / written["wall_s"], rel=0.01)
-    assert sum(written["stages_s"].values()) <= written["wall_s"] * 1.01
+    beside = {"capture", "perception"}
+    for some in (beside, written["stages_s"].keys() - beside):
+        assert sum(written["stages_s"][stage] for stage in some) <= written["wall_s"] * 1.01
     assert "python" in written["versions"]
 
 

@@ -28,6 +28,23 @@ def constant_network(folder: Path, output: np.ndarray, task: str, names: list[st
     return folder
 
 
+def width_network(folder: Path) -> Path:
+    """An export for pictures 64 high and any width: one person as wide as the picture that the network was given."""
+    image = ops.parameter(ov.PartialShape([1, 3, 64, -1]), np.float32, name="images")
+    width = ops.convert(ops.gather(ops.shape_of(image), ops.constant([3]), ops.constant(0)), "f32")
+    unit = np.zeros((1, 56, 1), np.float32)
+    unit[0, [0, 2], 0] = 0.5, 1.0
+    rest = np.zeros((1, 56, 1), np.float32)
+    rest[0, [1, 3, 4], 0] = 32, 64, 0.9
+    keep = ops.multiply(ops.reduce_mean(image, ops.constant(np.array([0, 1, 2, 3])), keep_dims=False), np.float32(0))
+    out = ops.add(ops.add(ops.multiply(ops.constant(unit), width), ops.constant(rest)), keep)
+    folder.mkdir()
+    ov.save_model(ov.Model([out], [image], "width"), folder / "net.xml", compress_to_fp16=False)
+    data = {"task": "pose", "imgsz": [64, 96], "batch": 1, "names": {0: "person"}, "kpt_shape": [17, 3]}
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(data | {"args": {"dynamic": True}}))
+    return folder
+
+
 def pose_column(x, y, w, h, score) -> np.ndarray:
     keypoints = np.column_stack([np.full(17, x), np.full(17, y), np.full(17, 0.9)]).ravel()
     return np.concatenate([[x, y, w, h, score], keypoints])
@@ -116,3 +133,22 @@ def test_public_weights_find_the_shopper_in_a_real_still():
     still = cv2.imread(str(PUBLIC.parent / "real" / "nanostore" / "still-cam1.jpg"))
     (found,) = PoseNetwork(PUBLIC / "yolov8n-pose_int8_openvino_model").infer([still])
     assert found.score.max() > 0.8
+
+
+def test_an_export_for_any_width_is_given_narrow_pictures_narrow(tmp_path):
+    network = PoseNetwork(width_network(tmp_path / "w_openvino_model"))
+    assert network.takes_parts
+    wide, narrow, narrower, too_wide = network.infer([white(64, 96), white(128, 64), white(128, 40), white(64, 200)])
+    assert wide.xyxy_px[0] == pytest.approx([0, 0, 96, 64], abs=0.5)
+    # 64 and 40 pixels at half size are 32 and 20: a network 32 wide, and the rest of it is grey.
+    assert narrow.xyxy_px[0] == pytest.approx([0, 0, 64, 128], abs=0.5)
+    assert narrower.xyxy_px[0] == pytest.approx([0, 0, 40, 128], abs=0.5)
+    assert too_wide.xyxy_px[0] == pytest.approx([0, 0, 200, 64], abs=0.5)
+
+
+def test_the_shipped_person_network_takes_parts():
+    network = PoseNetwork()
+    assert network.takes_parts and network.weights.imgsz_hw == (288, 512)
+    picture = np.random.default_rng(1).integers(60, 160, (360, 640, 3)).astype(np.uint8)
+    scales = [scale for _, scale, _, _ in network._predict([picture, picture[:, 160:480], picture[:, :240]])]
+    assert scales == [0.8, 0.8, 0.8]
