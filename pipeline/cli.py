@@ -82,7 +82,12 @@ def run(
     log: Log = None,
     person_weights: PersonWeights = None,
     product_weights: ProductWeights = None,
-    video: Annotated[bool, typer.Option(help="Write the annotated mosaic video.")] = True,
+    video: Annotated[
+        bool | None, typer.Option(help="Write the annotated mosaic video; by default of recordings only.")
+    ] = None,
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="Leave heads as they are in the video of a recording.")
+    ] = False,
     evidence: Annotated[bool, typer.Option(help="Keep clips and stills of what was taken and put back.")] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
     port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
@@ -97,6 +102,7 @@ def run(
         person_weights=person_weights,
         product_weights=product_weights,
         video=video,
+        uncovered=uncovered,
         evidence=evidence,
         progress=progress,
         port=port,

@@ -24,7 +24,7 @@ from typing import Any
 from pipeline.ahead import ahead
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
-from pipeline.errors import RecordingError
+from pipeline.errors import CaptureError, RecordingError
 from pipeline.evidence.keeper import EvidenceKeeper
 from pipeline.evidence.opening import open_keeper, tombstones
 from pipeline.gate import GateKeeper, GateUpdate
@@ -86,7 +86,8 @@ def run(
     log_url: str | None = None,
     person_weights: str | None = None,
     product_weights: str | None = None,
-    video: bool = True,
+    video: bool | None = None,
+    uncovered: bool = False,
     evidence: bool = True,
     progress: bool = True,
     port: int | None = None,
@@ -100,7 +101,9 @@ def run(
             embedded log and cart state. A recording starts from scratch, a live store goes on where it was.
         log_url: event log; by default the settings' one, else an embedded one in `out_dir`.
         person_weights, product_weights: instead of the settings'; product weights `none` for no product network.
-        video: write the annotated mosaic video; the floor plan is always drawn.
+        video: write the annotated mosaic video; by default of a recording, and not of live cameras, of which it would
+            be days. The floor plan is always drawn.
+        uncovered: heads are left as they are in it. Refused for live cameras.
         evidence: keep clips and stills of the shelf events, as the settings say (docs/evidence.md).
         progress: show a bar, and camera failures as they happen, on the terminal.
         port: serve health and metrics on 127.0.0.1 meanwhile.
@@ -110,6 +113,8 @@ def run(
     """
     began = time.perf_counter()
     shop = Shop.open(source)
+    if uncovered and shop.recording is None:
+        raise CaptureError(f"{source}: films of live cameras have their heads covered: leave out --uncovered")
     settings = shop.settings.model_copy(
         update={
             k: v
@@ -125,7 +130,7 @@ def run(
         journal = stack.enter_context(open_journal(shop, settings, folder))
         screen = stack.enter_context(RunScreen(shop) if progress else nullcontext())
         cameras = CameraReports(shop, screen)
-        pictures = stack.enter_context(_pictures(shop, folder, video))
+        pictures = stack.enter_context(_pictures(shop, folder, video, uncovered))
         capture = stack.enter_context(shop.capture(cameras.report, look_back=evidence))
         proof = stack.enter_context(open_keeper(shop, folder.path, capture, evidence, erased))
         keeper = GateKeeper(shop.layout)
@@ -355,12 +360,15 @@ def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[Liv
 
 
 @contextmanager
-def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[RunPictures]:
+def _pictures(shop: Shop, folder: RunFolder, video: bool | None, uncovered: bool) -> Iterator[RunPictures]:
     camera_ids = [spec.id for spec in shop.layout.cameras]
     if shop.recording is not None:
         camera_ids = [v.camera_id for v in shop.recording.videos]
-    mosaic = folder.path / MOSAIC if video else None
-    pictures = RunPictures(shop.layout, shop.catalogue, camera_ids, shop.name, folder.path / FLOOR_PLAN, mosaic)
+    wanted = shop.recording is not None if video is None else video
+    pictures = RunPictures(
+        shop.layout, shop.catalogue, camera_ids, shop.name, folder.path / FLOOR_PLAN,
+        folder.path / MOSAIC if wanted else None, covered=not uncovered,
+    )  # fmt: skip
     try:
         yield pictures
     except BaseException:

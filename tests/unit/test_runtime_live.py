@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import journal, runtime
 from pipeline.cart.aggregator import Aggregator
-from pipeline.errors import PaymentError
+from pipeline.errors import CaptureError, PaymentError
 from pipeline.gate.live import LiveGate
 from pipeline.payment.bank import Bank
 from pipeline.web.serving import free_port
@@ -34,6 +34,19 @@ def test_it_runs_until_it_is_interrupted_and_ends_in_order(store, tmp_path, monk
     assert summary.live and summary.receipts == 2
     assert shoppers(tmp_path / "out") == ["anna", "ben"]
     assert not (tmp_path / "out" / "detections.npz").exists()  # would grow for ever
+
+
+def test_of_a_live_store_there_is_no_film_unless_it_is_asked_for_and_none_with_uncovered_heads(
+    store, tmp_path, monkeypatch
+):
+    cameras(store, monkeypatch, until_s=2)
+    runtime.run(store, tmp_path / "out", progress=False, stages=stages())
+    assert not (tmp_path / "out" / "mosaic.mp4").exists()
+    cameras(store, monkeypatch, until_s=2)
+    runtime.run(store, tmp_path / "film", video=True, progress=False, stages=stages())
+    assert (tmp_path / "film" / "mosaic.mp4").exists()
+    with pytest.raises(CaptureError, match="leave out --uncovered"):
+        runtime.run(store, tmp_path / "faces", video=True, uncovered=True, progress=False, stages=stages())
 
 
 def test_a_receipt_is_there_while_the_shop_is_still_open(store, tmp_path, monkeypatch):
