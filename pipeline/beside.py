@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Work on the event log beside a live shop's cameras, in a thread of its own.
 
-A payment provider that takes seconds, or a log that is away for an hour, must not stop the cameras. While the log is
-away it is opened again and again; the work goes on from what the state database knows.
+A payment provider that takes seconds, or a log or a database that is away for an hour, must not stop the cameras. While
+one is away both are opened again and again; the work goes on from what the state database knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
-from pipeline.errors import EventLogError, WalkoutError
+from pipeline.errors import EventLogError, StateUnreachableError, WalkoutError
 from pipeline.observe.logs import get_logger
 
 _POLL_S = 0.2
@@ -33,12 +33,15 @@ class Work(Protocol):
 
 
 class Beside:
-    """Args:
-    name: in the log and in what is said when it stops.
-    open_work: opens everything that the thread needs, closings on the stack. Called again after an `EventLogError`.
+    """Some work and its thread.
+
+    Args:
+        name: in the log and in what is said when it stops.
+        open_work: opens everything that the thread needs, closings on the stack. Called again after an `EventLogError`
+            or a `StateUnreachableError`.
 
     What cannot be opened is raised here, or by a later `step` when it takes longer than five seconds, as is what goes
-    wrong later; nothing but an `EventLogError` is tried again.
+    wrong later; nothing but those two is tried again.
     """
 
     def __init__(self, name: str, open_work: Callable[[ExitStack], Work]) -> None:
@@ -84,7 +87,7 @@ class Beside:
                 try:
                     self._work()
                     return
-                except EventLogError as error:
+                except (EventLogError, StateUnreachableError) as error:
                     self._tell(error)
                     if self._finish_s is not None:
                         raise
@@ -109,8 +112,8 @@ class Beside:
                 work.finish(self._finish_s)
                 self._changed.set()
 
-    def _tell(self, error: EventLogError) -> None:
+    def _tell(self, error: WalkoutError) -> None:
         """Once an outage."""
         if str(error) != self._said:
-            log.warning(f"{self.name}: waiting for the event log", reason=str(error))
+            log.warning(f"{self.name}: waiting for the event log or the database", reason=str(error))
         self._said = str(error)

@@ -66,7 +66,8 @@ class LiveBooks(Beside):
     def __init__(
         self, log_url: str, state_url: str, store_id: str, prices: PriceBook, settings: StoreSettings
     ) -> None:  # fmt: skip
-        self._database = Database(state_url)
+        Database(state_url).close()  # waited for at the start, never later
+        self._database = Database(state_url, wait_s=0)
 
         def open_books(stack: ExitStack) -> Books:
             log = open_log(log_url)

@@ -90,6 +90,9 @@ def run(
     ] = False,
     evidence: Annotated[bool, typer.Option(help="Keep clips and stills of what was taken and put back.")] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    bills: Annotated[
+        bool, typer.Option("--bills/--no-bills", help="Not where a chain's cart, pay and review services make them.")
+    ] = True,
     port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
 ) -> None:
     """Run the whole path on a recording or on a store's live cameras: receipts, events, tracks, pictures."""
@@ -105,10 +108,12 @@ def run(
         uncovered=uncovered,
         evidence=evidence,
         progress=progress,
+        bills=bills,
         port=port,
     )
     console = Console()
-    print_receipts(out, console)
+    if bills:
+        print_receipts(out, console)
     if summary.without_pass:
         console.print(f"[yellow]came in without a pass: {summary.without_pass}[/yellow]", highlight=False)
     console.print(

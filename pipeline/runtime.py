@@ -91,6 +91,7 @@ def run(
     evidence: bool = True,
     progress: bool = True,
     port: int | None = None,
+    bills: bool = True,
     stages: Callable[[Shop], Stages] | None = None,
 ) -> RunSummary:
     """Run the whole path on a recording, or on a store's live cameras until interrupted, and write `out_dir`.
@@ -98,14 +99,16 @@ def run(
     Args:
         source: a recording (docs/recording.md) or a store's folder (layout, catalogue, planogram, settings).
         out_dir: receives receipts.json, events.jsonl, tracks.csv, detections.npz, run.json, the pictures, and the
-            embedded log and cart state. A recording starts from scratch, a live store goes on where it was.
-        log_url: event log; by default the settings' one, else an embedded one in `out_dir`.
+            embedded log and cart state of a recording, which starts from scratch. A live store goes on where it was:
+            its log and state are in its own folder, or where its settings say.
+        log_url: event log; by default the settings' one, else an embedded one.
         person_weights, product_weights: instead of the settings'; product weights `none` for no product network.
         video: write the annotated mosaic video; by default of a recording, and not of live cameras, of which it would
             be days. The floor plan is always drawn.
         uncovered: heads are left as they are in it. Refused for live cameras.
         evidence: keep clips and stills of the shelf events, as the settings say (docs/evidence.md).
         progress: show a bar, and camera failures as they happen, on the terminal.
+        bills: False where a chain's services make bills and payments of a live store's events (`walkout cart serve`).
         port: serve health and metrics on 127.0.0.1 meanwhile.
         stages: makes perception and shelf; by default with the networks that the settings name.
 
@@ -113,6 +116,8 @@ def run(
     """
     began = time.perf_counter()
     shop = Shop.open(source)
+    if shop.recording is not None and not bills:
+        raise RecordingError(f"{source}: a recording makes its own bills: leave out --no-bills")
     if uncovered and shop.recording is None:
         raise CaptureError(f"{source}: films of live cameras have their heads covered: leave out --uncovered")
     settings = shop.settings.model_copy(
@@ -127,7 +132,7 @@ def run(
         health = stack.enter_context(serving_health(port))
         erased = tombstones(folder.path) if shop.recording is not None else []
         made = stages(shop) if stages else load_stages(shop, settings)
-        journal = stack.enter_context(open_journal(shop, settings, folder))
+        journal = stack.enter_context(open_journal(shop, settings, folder, bills))
         screen = stack.enter_context(RunScreen(shop) if progress else nullcontext())
         cameras = CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video, uncovered))

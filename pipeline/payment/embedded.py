@@ -70,7 +70,8 @@ class LivePayments(Beside):
     """`EmbeddedPayments` of live cameras in a thread, with a log and database connections of its own."""
 
     def __init__(self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings) -> None:
-        self._database = Database(state_url)
+        Database(state_url).close()  # waited for at the start, never later
+        self._database = Database(state_url, wait_s=0)
 
         def open_desk(stack: ExitStack) -> EmbeddedPayments:
             event_log = open_log(log_url)

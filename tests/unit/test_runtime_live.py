@@ -9,12 +9,14 @@ import urllib.request
 
 import pytest
 
-from pipeline import journal, runtime
-from pipeline.cart.aggregator import Aggregator
-from pipeline.errors import CaptureError, PaymentError
+from pipeline import journal, runtime, shop
+from pipeline.cart.aggregator import TOPICS, Aggregator, receipts_after
+from pipeline.errors import CaptureError, PaymentError, RecordingError
+from pipeline.eventlog import open_log
 from pipeline.gate.live import LiveGate
 from pipeline.payment.bank import Bank
 from pipeline.web.serving import free_port
+from pipeline.web.site import open_site
 from tests.live_shop import cameras, write_store
 from tests.scripted_shop import ANNA, BREAD, START_NS, S, stages, write_recording
 
@@ -70,6 +72,29 @@ def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monke
     cameras(store, monkeypatch, until_s=1)
     runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
     assert shoppers(tmp_path / "out") == ["anna"]
+
+
+def test_the_stores_pages_see_its_receipts_and_cases_without_being_told_where_they_are(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=13)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    with open_site(store) as site:
+        cases = site.review.queue()
+        held = [r for _, r in receipts_after(site.database, 0) if r.held_for_review]
+        assert [r.shopper_id for r in held] == ["ben"] and {c.visit_id for c in cases} == {held[0].visit_id}
+
+
+def test_where_a_chain_bills_a_store_only_says_what_happened(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=13)
+    summary = runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(), bills=False)
+    assert summary.receipts == 0 and summary.visits == 2 and not (tmp_path / "out" / "receipts.json").exists()
+    log, shop_ = open_log(f"sqlite:///{store / 'log.sqlite'}"), shop.Shop.open(store)
+    chain = Aggregator(log, f"sqlite:///{tmp_path}/chain.sqlite", shop_.prices)
+    assert chain.catch_up(log.ends(TOPICS))
+    assert [r.shopper_id for r in chain.receipts()] == ["anna", "ben"]
+    chain.close()
+    log.close()
+    with pytest.raises(RecordingError, match="leave out --no-bills"):
+        runtime.run(write_recording(tmp_path / "rec"), tmp_path / "rec-out", progress=False, bills=False)
 
 
 def test_a_receipt_is_read_from_the_state_once(store, tmp_path, monkeypatch):

@@ -28,6 +28,15 @@ def store(tmp_path):
     return write_store(tmp_path / "store")
 
 
+@pytest.fixture
+def undisturbed(tmp_path, monkeypatch):
+    """What the same shop makes of the same visits on its embedded log."""
+    twin = write_store(tmp_path / "twin")
+    cameras(twin, monkeypatch, until_s=13)
+    run(twin, tmp_path / "embedded")
+    return bills(tmp_path / "embedded")
+
+
 def run(store, out, log_url=None):
     return runtime.run(store, out, log_url=log_url, video=False, progress=False, stages=stages())
 
@@ -55,12 +64,10 @@ def on_the_log(address, topics):
     return found
 
 
-def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(broker, store, tmp_path, monkeypatch, caplog):
-    cameras(store, monkeypatch, until_s=13)
-    run(store, tmp_path / "embedded")
-
-    (store / "gate.jsonl").unlink()
-    spool = tmp_path / "kafka" / journal.SPOOL_FILE
+def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(
+    broker, store, undisturbed, tmp_path, monkeypatch, caplog
+):
+    spool = store / journal.SPOOL_FILE
     gaps, before, waited, back = [], [0.0], [], []
 
     def until(true):
@@ -92,7 +99,7 @@ def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(broker, 
 
     assert max(gaps) < 1.0, "a window waited for the broker"
     assert waited[0] > 0 and summary.receipts == 2
-    assert bills(tmp_path / "kafka") == bills(tmp_path / "embedded")
+    assert bills(tmp_path / "kafka") == undisturbed
     assert "cannot be reached" in caplog.text and "is back" in caplog.text
 
     said = [json.loads(line) for line in (tmp_path / "kafka" / "events.jsonl").read_text().splitlines()]
@@ -103,12 +110,8 @@ def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(broker, 
     assert len(receipts) == 2 and all(len(set(bodies)) == 1 for bodies in receipts.values())
 
 
-def test_a_shop_opens_and_closes_without_its_broker(broker, store, tmp_path, monkeypatch, caplog):
+def test_a_shop_opens_and_closes_without_its_broker(broker, store, undisturbed, tmp_path, monkeypatch, caplog):
     """Its visits are billed when it is started again."""
-    cameras(store, monkeypatch, until_s=13)
-    run(store, tmp_path / "embedded")
-
-    (store / "gate.jsonl").unlink()
     broker.kill()
     url = f"kafka://{broker.address}?{_PATIENCE}"
     cameras(store, monkeypatch, until_s=13, look=lambda _at_s: time.sleep(_WINDOW_S))
@@ -118,4 +121,4 @@ def test_a_shop_opens_and_closes_without_its_broker(broker, store, tmp_path, mon
     broker.start()
     cameras(store, monkeypatch, until_s=1, taps=[])
     assert run(store, tmp_path / "kafka", url).receipts == 2
-    assert bills(tmp_path / "kafka")[:2] == bills(tmp_path / "embedded")[:2]
+    assert bills(tmp_path / "kafka")[:2] == undisturbed[:2]
