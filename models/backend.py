@@ -23,6 +23,8 @@ from pipeline.messages import Detections
 
 Backend = Literal["auto", "openvino", "torch"]
 PADDING_GREY = 114
+PARTS = (0.375, 0.5, 0.75)
+"""Shares of its width for which an export that takes any width is laid out as well: a fixed size costs a third less."""
 STRIDE_PX = 32
 """Sides of a YOLO's input are multiples of it."""
 
@@ -75,7 +77,7 @@ class _Network:
         elif backend == "openvino":
             raise WeightsError(f"{found.path}: expected an OpenVINO folder; make one with `walkout models export`")
         else:
-            self._engine = _UltralyticsEngine(found)
+            self._engine = _UltralyticsEngine(found, self.size_hw)
 
     def _predict(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, float, float, float]]:
         """One (rows (N, 4 + C + extra), scale, left, top) an image: rows above `min_score` after suppression.
@@ -93,17 +95,15 @@ class _Network:
         ]
 
     @property
-    def takes_parts(self) -> bool:
-        """Does a narrow picture cost less than a wide one?"""
-        return self._engine.any_width
+    def parts(self) -> tuple[float, ...]:
+        """Shares of the input's width, ascending, at which a picture costs less than at the whole; none for most."""
+        return tuple(w / self.size_hw[1] for w in self._engine.widths[:-1])
 
     def _input_hw(self, image: np.ndarray) -> tuple[int, int]:
-        """The network's input, as narrow as the picture at the scale that fills its height allows."""
+        """The narrowest of the network's inputs that holds the picture at the scale that it has in the whole one."""
         height, width = self.size_hw
-        if not self._engine.any_width:
-            return self.size_hw
         scaled = round(image.shape[1] * min(height / image.shape[0], width / image.shape[1]))
-        return height, min(width, -(-scaled // STRIDE_PX) * STRIDE_PX)
+        return height, next(w for w in self._engine.widths if w >= scaled)
 
 
 class PoseNetwork(_Network):
@@ -242,37 +242,30 @@ def _decode(output: np.ndarray, classes: int, extra: int, min_score: float, nms_
 
 
 class _OpenVinoEngine:
-    """OpenVINO runtime: requests of one picture each, spread over the CPU's streams."""
+    """OpenVINO runtime: requests of one picture each, spread over the CPU's streams. `widths`: of the inputs that it is
+    laid out for, ascending."""
 
     def __init__(self, weights: Weights, size_hw: tuple[int, int], threads: int | None) -> None:
         import openvino as ov
-        from openvino.preprocess import ColorFormat, PrePostProcessor
 
+        height, width = size_hw
+        parts = (round(share * width) for share in PARTS) if weights.dynamic else ()
+        self.widths = (*(w for w in parts if w % STRIDE_PX == 0), width)
         core = ov.Core()
         try:
-            model = core.read_model(next(weights.path.glob("*.xml")))
-            self.any_width = weights.dynamic
-            if weights.dynamic:
-                model.reshape([1, 3, size_hw[0], ov.Dimension(STRIDE_PX, size_hw[1])])
-            elif weights.batch != 1:
-                model.reshape([1, 3, *size_hw])
-            steps = PrePostProcessor(model)
-            steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
-                ColorFormat.BGR
-            )
-            steps.input().model().set_layout(ov.Layout("NCHW"))
-            steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
-            config: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT"}
-            if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                config["INFERENCE_PRECISION_HINT"] = "bf16"
-            if threads:
-                config["INFERENCE_NUM_THREADS"] = threads
-            compiled = core.compile_model(steps.build(), "CPU", config)
+            self._queues = {}
+            for w in self.widths:
+                model = core.read_model(next(weights.path.glob("*.xml")))
+                if weights.dynamic or weights.batch != 1:
+                    model.reshape([1, 3, height, w])
+                self._queues[w] = ov.AsyncInferQueue(
+                    core.compile_model(_takes_bytes(model), "CPU", _openvino_config(core, threads))
+                )
         except RuntimeError as error:
             raise WeightsError(f"{weights.path}: OpenVINO cannot load it: {_first_line(error)}") from None
-        self._queue = ov.AsyncInferQueue(compiled)
         self._results: list[np.ndarray] = []
-        self._queue.set_callback(self._collect)
+        for queue in self._queues.values():
+            queue.set_callback(self._collect)
 
     def _collect(self, request, index: int) -> None:
         self._results[index] = request.get_output_tensor(0).data[0].copy()
@@ -280,20 +273,41 @@ class _OpenVinoEngine:
     def run(self, images: list[np.ndarray]) -> list[np.ndarray]:
         self._results = [None] * len(images)
         for index, image in enumerate(images):
-            self._queue.start_async({0: image[None]}, index)
-        self._queue.wait_all()
+            self._queues[image.shape[1]].start_async({0: image[None]}, index)
+        for queue in self._queues.values():
+            queue.wait_all()
         return self._results
+
+
+def _takes_bytes(model):
+    """The model with the conversion from BGR bytes in front of it."""
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
+    return steps.build()
+
+
+def _openvino_config(core, threads: int | None) -> dict[str, object]:
+    config: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        config["INFERENCE_PRECISION_HINT"] = "bf16"
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    return config
 
 
 class _UltralyticsEngine:
     """PyTorch, ONNX Runtime or TensorRT, as Ultralytics loads them; on a GPU where there is one."""
 
-    any_width = False  # all pictures of a window go through in one batch
-
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, size_hw: tuple[int, int]) -> None:
         import torch
         from ultralytics.nn.autobackend import AutoBackend
 
+        self.widths = (size_hw[1],)  # all pictures of a window go through in one batch
         self._torch = torch
         self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         half = self._device.type == "cuda"

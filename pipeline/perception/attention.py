@@ -26,7 +26,7 @@ class AttentionSettings:
     """Longest pause of an empty, still camera. Below 2 looks a second identities break."""
     linger_s: float = 1.0
     """A camera goes on at full rate for so long after the last person or movement was seen in it."""
-    whole_interval_s: float = 0.95
+    whole_interval_s: float = 1.9
     """Longest time for which only a part of the picture is looked at."""
     person_score: float = 0.25
     """A detection this sure counts as somebody in view."""
@@ -36,10 +36,8 @@ class AttentionSettings:
     """Grey levels by which a cell must differ from the window before; means over a cell have next to no noise."""
     memory_s: float = 0.5
     """Where people and movement were so long ago still belongs to the part that is looked at."""
-    margin: float = 0.04
+    margin: float = 0.03
     """Around them, as a share of the picture's width."""
-    part_widths: tuple[float, ...] = (0.375, 0.5, 0.75)
-    """Parts of the width that are looked at; a network is laid out once for each width it meets."""
     still_share: float = 0.05
     """Furniture: at most this share of the cells below its box has ever changed, ..."""
     furniture_score: float = 0.65
@@ -54,10 +52,10 @@ class AttentionSettings:
 class Attention:
     """One camera's; `look` and then `saw`, window by window. Pixels are those of `Frame.small` unless they say native.
 
-    `parts` false: the whole picture or nothing.
+    `parts`: shares of the picture's width, ascending, that may be looked at instead of the whole.
     """
 
-    def __init__(self, settings: AttentionSettings | None = None, parts: bool = True) -> None:
+    def __init__(self, settings: AttentionSettings | None = None, parts: tuple[float, ...] = ()) -> None:
         self._settings = settings or AttentionSettings()
         self._parts = parts
         self._cells: np.ndarray | None = None
@@ -133,7 +131,7 @@ class Attention:
             return slice(0, width)
         left, right = min(lefts) - s.margin * width, max(rights) + s.margin * width
         left, right = max(left, 0.0), min(right, float(width))
-        for share in s.part_widths:
+        for share in self._parts:
             part = round(share * width)
             if right - left <= part:
                 # Starts lie on a raster of the network's own, so that a part gives it the numbers that the whole gives.

@@ -13,8 +13,8 @@ from pipeline.perception.attention import Attention, AttentionSettings
 
 
 class Network(Protocol):
-    """What `models.backend.PoseNetwork` offers, as far as it is used here. An attribute `takes_parts` that is true says
-    that narrow pictures cost less."""
+    """What `models.backend.PoseNetwork` offers, as far as it is used here. An attribute `parts` names the
+    shares of a picture's width at which it costs less."""
 
     def infer(self, images: Sequence[np.ndarray]) -> list[Detections]: ...
 
@@ -61,7 +61,7 @@ class PersonDetector:
 
     def _attention(self, camera_id: str) -> Attention:
         if camera_id not in self._cameras:
-            parts = getattr(self._network, "takes_parts", False)
+            parts = getattr(self._network, "parts", ())
             self._cameras[camera_id] = Attention(self._settings, parts=parts)
         return self._cameras[camera_id]
 

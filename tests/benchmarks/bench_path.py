@@ -55,7 +55,7 @@ class Counting:
 
     def __init__(self, network: PoseNetwork) -> None:
         self._network, self.pictures, self.widths = network, 0, 0.0
-        self.weights, self.takes_parts = network.weights, network.takes_parts
+        self.weights, self.parts = network.weights, network.parts
 
     def infer(self, images):
         self.pictures += len(images)

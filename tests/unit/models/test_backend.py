@@ -29,18 +29,18 @@ def constant_network(folder: Path, output: np.ndarray, task: str, names: list[st
 
 
 def width_network(folder: Path) -> Path:
-    """An export for pictures 64 high and any width: one person as wide as the picture that the network was given."""
+    """An export for pictures 64 high and of any width: one person half as wide as the input, in its middle."""
     image = ops.parameter(ov.PartialShape([1, 3, 64, -1]), np.float32, name="images")
     width = ops.convert(ops.gather(ops.shape_of(image), ops.constant([3]), ops.constant(0)), "f32")
     unit = np.zeros((1, 56, 1), np.float32)
-    unit[0, [0, 2], 0] = 0.5, 1.0
+    unit[0, [0, 2], 0] = 0.5, 0.5
     rest = np.zeros((1, 56, 1), np.float32)
     rest[0, [1, 3, 4], 0] = 32, 64, 0.9
     keep = ops.multiply(ops.reduce_mean(image, ops.constant(np.array([0, 1, 2, 3])), keep_dims=False), np.float32(0))
     out = ops.add(ops.add(ops.multiply(ops.constant(unit), width), ops.constant(rest)), keep)
     folder.mkdir()
     ov.save_model(ov.Model([out], [image], "width"), folder / "net.xml", compress_to_fp16=False)
-    data = {"task": "pose", "imgsz": [64, 96], "batch": 1, "names": {0: "person"}, "kpt_shape": [17, 3]}
+    data = {"task": "pose", "imgsz": [64, 256], "batch": 1, "names": {0: "person"}, "kpt_shape": [17, 3]}
     (folder / "metadata.yaml").write_text(yaml.safe_dump(data | {"args": {"dynamic": True}}))
     return folder
 
@@ -137,18 +137,17 @@ def test_public_weights_find_the_shopper_in_a_real_still():
 
 def test_an_export_for_any_width_is_given_narrow_pictures_narrow(tmp_path):
     network = PoseNetwork(width_network(tmp_path / "w_openvino_model"))
-    assert network.takes_parts
-    wide, narrow, narrower, too_wide = network.infer([white(64, 96), white(128, 64), white(128, 40), white(64, 200)])
-    assert wide.xyxy_px[0] == pytest.approx([0, 0, 96, 64], abs=0.5)
-    # 64 and 40 pixels at half size are 32 and 20: a network 32 wide, and the rest of it is grey.
-    assert narrow.xyxy_px[0] == pytest.approx([0, 0, 64, 128], abs=0.5)
-    assert narrower.xyxy_px[0] == pytest.approx([0, 0, 40, 128], abs=0.5)
-    assert too_wide.xyxy_px[0] == pytest.approx([0, 0, 200, 64], abs=0.5)
+    assert network.parts == (0.375, 0.5, 0.75)
+    pictures = [white(64, 256), white(128, 192), white(128, 150), white(128, 200), white(64, 400)]
+    found = [people.xyxy_px[0] for people in network.infer(pictures)]
+    # Inputs 256, 96, 96, 128 and 256 wide: half of that in the middle, in the pictures' own pixels.
+    expected = [(64, 192), (48, 144), (27, 123), (36, 164), (100, 300)]
+    assert np.array(found)[:, [0, 2]] == pytest.approx(np.array(expected), abs=2)
 
 
 def test_the_shipped_person_network_takes_parts():
     network = PoseNetwork()
-    assert network.takes_parts and network.weights.imgsz_hw == (288, 512)
+    assert network.parts == (0.375, 0.5, 0.75) and network.weights.imgsz_hw == (288, 512)
     picture = np.random.default_rng(1).integers(60, 160, (360, 640, 3)).astype(np.uint8)
     scales = [scale for _, scale, _, _ in network._predict([picture, picture[:, 160:480], picture[:, :240]])]
     assert scales == [0.8, 0.8, 0.8]
