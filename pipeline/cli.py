@@ -63,7 +63,11 @@ app.add_typer(score_app, name="score")
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; made if it is not there.")]
 Log = Annotated[
     str | None,
-    typer.Option("--log", help="Event log: sqlite:///FILE or kafka://HOST:PORT. Default: an embedded one in OUT."),
+    typer.Option(
+        "--log",
+        envvar="WALKOUT_LOG_URL",
+        help="Event log: sqlite:///FILE or kafka://HOST:PORT. Default: an embedded one.",
+    ),
 ]
 PersonWeights = Annotated[
     str | None,

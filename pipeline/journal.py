@@ -21,7 +21,8 @@ from pipeline.eventlog import EventLog, is_elsewhere, log_opener, open_log
 from pipeline.eventlog.spool import SpooledLog
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
-from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments, LivePayments
+from pipeline.payment.embedded import EmbeddedPayments, LivePayments
+from pipeline.payment.providers import BANK_FILE
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
 from pipeline.shop import Shop

@@ -17,11 +17,9 @@ from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.payment.accounts import list_payments
 from pipeline.payment.desk import GROUP, TOPICS, PaymentDesk
-from pipeline.payment.providers import open_provider
+from pipeline.payment.providers import BANK_FILE, open_provider
 from pipeline.payment.settings import PaymentSettings
 from pipeline.state import Database
-
-BANK_FILE = "bank.sqlite"
 
 
 class EmbeddedPayments:
