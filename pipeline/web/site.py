@@ -25,10 +25,11 @@ from pipeline.evidence import EvidenceStore, open_evidence
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.journal import LOG_FILE, STATE_FILE
 from pipeline.payment.embedded import EmbeddedPayments
+from pipeline.review.again import Again
 from pipeline.review.desk import ReviewDesk
-from pipeline.review.embedded import review_desk
 from pipeline.review.intake import GROUP as REVIEW_GROUP
 from pipeline.review.intake import ReviewIntake
+from pipeline.review.opening import open_review
 from pipeline.run_files import SUMMARY
 from pipeline.shop import Shop
 from pipeline.state import Database
@@ -57,6 +58,7 @@ class Site:
     accounts: Accounts
     clock: Callable[[], int] = time.time_ns
     review: ReviewDesk | None = None
+    again: Again | None = None
 
     @property
     def store_id(self) -> str:
@@ -71,8 +73,8 @@ class Site:
         found = erase_shopper(
             self.database, self.evidence, shopper_id, by=by, store_id=self.store_id, clock=self.clock
         )  # fmt: skip
-        if self.review is not None:
-            self.review.forget_erased("walkout")  # regression cases have the film
+        if self.again is not None:
+            self.again.forget_erased("walkout")  # regression cases have the film
         return found
 
 
@@ -114,9 +116,10 @@ def open_site(
         desk, store = Desk(database, shop.prices, clock), open_evidence(
             evidence.url or folder / EVIDENCE, database, evidence, clock
         )  # fmt: skip
-        review = review_desk(database, desk, shop, run=run, evidence=store, folders=(folder,), clock=clock)
+        review, again = open_review(database, desk, shop, run=run, evidence=store, folders=(folder,), clock=clock)
         site = Site(
-            shop, folder, run, database, desk, store, log_url, Accounts(database, settings, clock), clock, review
+            shop, folder, run, database, desk, store, log_url, Accounts(database, settings, clock), clock, review,
+            again,
         )  # fmt: skip
         if embedded:
             stack.enter_context(_keeping_books(site))

@@ -7,7 +7,8 @@ from pipeline.errors import UnknownCaseError
 from pipeline.evidence import open_evidence
 from pipeline.evidence.clip import Clip, clip_id_of
 from pipeline.messages import EvidenceRef
-from pipeline.review.desk import Around, ReviewDesk
+from pipeline.review.around import Around
+from pipeline.review.desk import ReviewDesk
 from pipeline.review.path import points_between, tracks_file
 from tests.unit.cart.events import BREAD, COLA, T0, WATER, S, pick, visit
 
