@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from pipeline.messages import Event, TrackAmbiguous, TracksMerged, TracksSwapped
 from sim.identity_score import Flag, VisitIdentity, visit_identities
 from sim.tracking_score import Positions
+
+_EVENTS = TypeAdapter(list[Event])
+_WHO = ("tracks-merged", "tracks-swapped", "track-ambiguous", "tracks-kept")
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,7 @@ def identities(
     events = list(events)
     names = Names(events)
     doubts = _doubts(events)
-    swaps = [
-        Flag((e.track_id, e.other_track_id), e.at_ns, e.at_ns) for e in events if isinstance(e, TracksSwapped)
-    ]  # fmt: skip
-    raw = visit_identities(truth, tracks, visits, doubts + swaps, gate_m)
+    raw = visit_identities(truth, tracks, visits, warnings(events), gate_m)
     named = {t: ([names.of(label, t) for label in labels], xy) for t, (labels, xy) in tracks.items()}
     renamed = [Flag(tuple(names.of(k, f.since_ns) for k in f.track_ids), f.since_ns, f.until_ns) for f in doubts]
     found = visit_identities(truth, named, visits, renamed, gate_m)
@@ -92,11 +96,47 @@ class Names:
         return names.get(label, label)
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a run said of two labels, for a picture. `kind`: `swapped`, `merged` or `ambiguous` (never settled)."""
+
+    kind: str
+    labels: tuple[str, ...]
+    since_ns: int
+    until_ns: int
+    chance: float | None = None
+
+
+def said(events: Iterable[Event]) -> list[Said]:
+    """What was said of who is who and holds in the end, in time order."""
+    events = list(events)
+    settled = _settled(events)
+    out = []
+    for e in events:
+        if isinstance(e, TracksSwapped | TracksMerged):
+            out.append(Said(e.type.removeprefix("tracks-"), (e.track_id, e.other_track_id), e.at_ns, e.at_ns))
+        elif isinstance(e, TrackAmbiguous) and e.event_id not in settled:
+            out.append(Said("ambiguous", e.track_ids, e.at_ns, e.until_ns, e.exchange_probability))
+    return sorted(out, key=lambda s: (s.since_ns, s.labels))
+
+
+def warnings(events: Iterable[Event]) -> list[Flag]:
+    """Moments of which the run said that labels were, or may have been, exchanged."""
+    return [Flag(s.labels, s.since_ns, s.until_ns) for s in said(events) if s.kind != "merged"]
+
+
+def read_events(path: Path) -> list[Event]:
+    """What a run's `events.jsonl` says of who is who; nothing where there is no such file."""
+    if not path.exists():
+        return []
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    return _EVENTS.validate_python([row for row in rows if row["type"] in _WHO])
+
+
+def _settled(events: Iterable[Event]) -> set[str]:
+    return {event_id for e in events for event_id in getattr(e, "settles", ())}
+
+
 def _doubts(events: Sequence[Event]) -> list[Flag]:
     """What was told as ambiguous and never settled."""
-    settled = {i for e in events for i in getattr(e, "settles", ())}
-    return [
-        Flag(e.track_ids, e.at_ns, e.until_ns)
-        for e in events
-        if isinstance(e, TrackAmbiguous) and e.event_id not in settled
-    ]
+    return [Flag(s.labels, s.since_ns, s.until_ns) for s in said(events) if s.kind == "ambiguous"]
