@@ -79,6 +79,10 @@ class Journal:
             if (read or self._paid < 0) and (self.closings or self.live):
                 self.write()
 
+    def waiting(self) -> int:
+        """How many events wait for a log that is away."""
+        return self.log.waiting() if isinstance(self.log, SpooledLog) and self.log.away else 0
+
     def finish(self) -> None:
         """Every closing of this run becomes a receipt before this returns; of a live shop whose log is away, when it is
         started again."""

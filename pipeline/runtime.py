@@ -263,7 +263,7 @@ class _Loop:
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
-            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states())
+            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states(), self._journal.waiting())
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
         if self._evidence is not None:
             with self._timed("evidence"):

@@ -12,7 +12,8 @@ import numpy as np
 
 from pipeline import shop
 from pipeline.messages import Frame, FrameSet
-from tests.scripted_shop import ANNA, BEN, START_NS, S, write_recording
+from tests import scripted_shop
+from tests.scripted_shop import ANNA, BEN, S, write_recording
 
 WINDOW_NS = S // 10
 
@@ -26,8 +27,15 @@ def write_store(folder: Path) -> Path:
     return store
 
 
-def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, taps=(ANNA, BEN)):
-    """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile."""
+def cameras(store, monkeypatch, *args, **kwargs):
+    """As `capture_of`, in place of real ones for this test."""
+    monkeypatch.setattr(shop, "capture_store", capture_of(store, *args, **kwargs))
+
+
+def capture_of(store, until_s, look=lambda at_s: None, from_s=0.0, taps=(ANNA, BEN), begun=lambda: None):
+    """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile. They begin at
+    `scripted_shop.START_NS`, as it is when the first picture is taken; `look`: called at each
+    window's second; `begun`: before the first."""
 
     shown = []
 
@@ -45,11 +53,13 @@ def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, tap
 
     def windows():
         waiting = [v for v in taps if v.tap_s >= from_s]
+        begun()
+        start_ns = scripted_shop.START_NS
         for k in range(round(from_s * 10), round(until_s * 10)):
-            begin = START_NS + k * WINDOW_NS
-            for visitor in [v for v in waiting if START_NS + v.tap_s * S < begin + WINDOW_NS]:
+            begin = start_ns + k * WINDOW_NS
+            for visitor in [v for v in waiting if start_ns + v.tap_s * S < begin + WINDOW_NS]:
                 waiting.remove(visitor)
-                tap = {"at_ns": START_NS + round(visitor.tap_s * S), "gate_id": "gate", "shopper_id": visitor.name}
+                tap = {"at_ns": start_ns + round(visitor.tap_s * S), "gate_id": "gate", "shopper_id": visitor.name}
                 with (store / "gate.jsonl").open("a") as file:
                     file.write(json.dumps(tap) + "\n")
             look(k / 10)
@@ -58,4 +68,4 @@ def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, tap
             yield FrameSet(k, begin, WINDOW_NS, {"cam1": frame})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shop, "capture_store", capture)
+    return capture
