@@ -51,6 +51,9 @@ def record(
         manifest = record_detections(scenario, seed, out)
     else:
         _needs("panda3d", "sim")
+        from sim.processes import warm_up
+
+        warm_up()
         from sim.record import record as record_scenario
 
         manifest = record_scenario(scenario, seed, out)
