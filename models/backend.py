@@ -263,20 +263,21 @@ class _OpenVinoEngine:
                 )
         except RuntimeError as error:
             raise WeightsError(f"{weights.path}: OpenVINO cannot load it: {_first_line(error)}") from None
-        self._results: list[np.ndarray] = []
         for queue in self._queues.values():
-            queue.set_callback(self._collect)
-
-    def _collect(self, request, index: int) -> None:
-        self._results[index] = request.get_output_tensor(0).data[0].copy()
+            queue.set_callback(_keep_output)  # a method would keep this engine alive for ever
 
     def run(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        self._results = [None] * len(images)
+        results: list[np.ndarray | None] = [None] * len(images)
         for index, image in enumerate(images):
-            self._queues[image.shape[1]].start_async({0: image[None]}, index)
+            self._queues[image.shape[1]].start_async({0: image[None]}, (results, index))
         for queue in self._queues.values():
             queue.wait_all()
-        return self._results
+        return results
+
+
+def _keep_output(request, place: tuple[list, int]) -> None:
+    results, index = place
+    results[index] = request.get_output_tensor(0).data[0].copy()
 
 
 def _takes_bytes(model):

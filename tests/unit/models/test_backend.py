@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,11 @@ def test_the_shipped_person_network_takes_parts():
     picture = np.random.default_rng(1).integers(60, 160, (360, 640, 3)).astype(np.uint8)
     scales = [scale for _, scale, _, _ in network._predict([picture, picture[:, 160:480], picture[:, :240]])]
     assert scales == [0.8, 0.8, 0.8]
+
+
+def test_a_network_that_nobody_needs_any_more_is_gone(pose):
+    engine = weakref.ref(pose._engine)
+    pose.infer([white(64, 96)])
+    del pose._engine
+    gc.collect()
+    assert engine() is None
