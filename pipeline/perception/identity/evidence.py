@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """How likely is it that two labels were exchanged while they were together?
 
-Three things speak, as a log-likelihood ratio of exchanged against kept: how near the two came (where their places were
+Four things speak, as a log-likelihood ratio of exchanged against kept: how near the two came (where their places were
 one, either is as likely); the cameras' own trackers, each of which saw the two from elsewhere and mostly went on with
-the right one; and how tall each was before and is afterwards.
+the right one; how tall each was before and is afterwards; and what each wore. None is believed without end: people
+bend down, and take their jacket off.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pipeline.perception.identity.colours import difference, mean_look
 from pipeline.perception.identity.history import Moment, looks, owners, stature_m
 from pipeline.perception.identity.settings import IdentitySettings
 
@@ -56,6 +58,23 @@ def statures(before: Moments, after: Moments, settings: IdentitySettings) -> flo
         sigma_m = np.sqrt(2) * settings.stature_sigma_m
         upright = np.exp(-((now_m - then_m) ** 2) / (2 * sigma_m**2)) / (np.sqrt(2 * np.pi) * sigma_m)
         return float(np.log((1 - settings.bent) * upright + settings.bent / settings.bent_spread_m))
+
+    return fits(was[a], now[b]) + fits(was[b], now[a]) - fits(was[a], now[a]) - fits(was[b], now[b])
+
+
+def clothes(before: Moments, after: Moments, settings: IdentitySettings) -> float:
+    """Nats for an exchange from the colours of what people wear; 0 if one of the four looks is not known."""
+    was, now = (
+        {label: mean_look([m.look for m in moments if m.look is not None]) for label, moments in side.items()}
+        for side in (before, after)
+    )
+    a, b = before
+    if any(look is None for look in (was[a], was[b], now[a], now[b])):
+        return 0.0
+
+    def fits(then: np.ndarray, since: np.ndarray) -> float:
+        same = np.exp(-difference(then, since) / settings.colour_scale) / settings.colour_scale
+        return float(np.log((1 - settings.changed) * same + settings.changed / 2))
 
     return fits(was[a], now[b]) + fits(was[b], now[a]) - fits(was[a], now[a]) - fits(was[b], now[b])
 

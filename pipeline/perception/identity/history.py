@@ -15,12 +15,14 @@ CameraTrack = tuple[str, int]
 
 @dataclass(frozen=True)
 class Moment:
-    """A label at one instant. `height_m`: apparent height, None where unknown or seen by one camera only."""
+    """A label at one instant. `height_m`: apparent height, None where unknown or seen by one camera only. `look`: what
+    they wear (`colours.look`), None where nobody looked."""
 
     at_ns: int
     xy_m: np.ndarray
     camera_tracks: tuple[CameraTrack, ...]
     height_m: float | None
+    look: np.ndarray | None = None
 
 
 @dataclass

@@ -10,14 +10,24 @@ are one person are merged (`reappear`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.layout import StoreLayout
-from pipeline.messages import CameraTracks, Event, FloorTrack, TrackAmbiguous, TracksKept, TracksMerged, TracksSwapped
-from pipeline.perception.identity.evidence import chance, met, statures, votes
+from pipeline.messages import (
+    CameraTracks,
+    Event,
+    FloorTrack,
+    Frame,
+    TrackAmbiguous,
+    TracksKept,
+    TracksMerged,
+    TracksSwapped,
+)
+from pipeline.perception.identity.colours import look_of
+from pipeline.perception.identity.evidence import chance, clothes, met, statures, votes
 from pipeline.perception.identity.history import History, Moment
 from pipeline.perception.identity.reappear import Reappearances, Same
 from pipeline.perception.identity.settings import IdentitySettings
@@ -51,11 +61,19 @@ class IdentityWatch:
         self._now_ns = 0
 
     def update(
-        self, camera_tracks: Iterable[CameraTracks], floor_tracks: Sequence[FloorTrack], at_ns: int
+        self,
+        camera_tracks: Iterable[CameraTracks],
+        floor_tracks: Sequence[FloorTrack],
+        at_ns: int,
+        frames: Mapping[str, Frame] | None = None,
     ) -> list[Event]:
-        """What is to be said of meetings that ended lately. `camera_tracks`: those that the tracks' `sources` mean."""
+        """What is to be said of meetings that ended lately.
+
+        Args:
+            camera_tracks: those that the tracks' `sources` mean. frames: the cameras' pictures, where there are any.
+        """
         self._now_ns = at_ns
-        self._remember({c.camera_id: c for c in camera_tracks}, floor_tracks)
+        self._remember({c.camera_id: c for c in camera_tracks}, floor_tracks, frames or {})
         self._meet(floor_tracks)
         events: list[Event] = [self._merged(same) for same in self._reappearances.update(floor_tracks, at_ns)]
         for pair, meeting in list(self._meetings.items()):
@@ -72,8 +90,11 @@ class IdentityWatch:
 
     # --- the steps ---
 
-    def _remember(self, cameras: dict[str, CameraTracks], floor_tracks: Sequence[FloorTrack]) -> None:
+    def _remember(
+        self, cameras: dict[str, CameraTracks], floor_tracks: Sequence[FloorTrack], frames: Mapping[str, Frame]
+    ) -> None:
         s = self._settings
+        close = _close(floor_tracks, s.look_m)
         kept_ns = round((s.stature_s + s.longest_s + s.settle_s) * NS)
         for track in floor_tracks:
             mine = [
@@ -83,7 +104,8 @@ class IdentityWatch:
             ]
             height_m = track.height_m if len(track.sources) > 1 else None
             history = self._histories.setdefault(track.track_id, History(kept_ns, track.at_ns))
-            history.add(Moment(track.at_ns, track.floor_xy_m, tuple(mine), height_m))
+            look = look_of(track, cameras, frames, s) if track.track_id in close else None
+            history.add(Moment(track.at_ns, track.floor_xy_m, tuple(mine), height_m, look))
         long_ago_ns = self._now_ns - kept_ns
         self._histories = {k: h for k, h in self._histories.items() if h.moments[-1].at_ns >= long_ago_ns}
 
@@ -170,7 +192,8 @@ class IdentityWatch:
         was = {k: h.between(meeting.since_ns - round(s.before_s * NS), meeting.since_ns) for k, h in mine.items()}
         tall = {k: h.between(meeting.since_ns - round(s.stature_s * NS), meeting.since_ns) for k, h in mine.items()}
         since = {k: h.between(meeting.near_ns + 1, self._now_ns + 1) for k, h in mine.items()}
-        return chance(met(meeting.least_d2) + votes(was, since, s) + statures(tall, since, s))
+        said = votes(was, since, s) + statures(tall, since, s) + clothes(tall, since, s)
+        return chance(met(meeting.least_d2) + said)
 
     def _head(self, what: str, pair: Pair, at_ns: int) -> dict:
         name = "\x1f".join((self._store_id, what, *pair, str(at_ns)))
@@ -179,6 +202,13 @@ class IdentityWatch:
             "store_id": self._store_id,
             "at_ns": at_ns,
         }
+
+
+def _close(tracks: Sequence[FloorTrack], within_m: float) -> set[str]:
+    """Labels that are near another one."""
+    xy = np.reshape([t.floor_xy_m for t in tracks], (-1, 2))
+    away = np.linalg.norm(xy[:, None] - xy, axis=-1) + np.diag(np.full(len(xy), np.inf))
+    return {t.track_id for t, least in zip(tracks, away.min(-1, initial=np.inf), strict=True) if least < within_m}
 
 
 def _distances(tracks: Sequence[FloorTrack], measured_sigma_m: float) -> tuple[np.ndarray, np.ndarray]:

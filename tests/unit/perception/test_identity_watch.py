@@ -11,6 +11,7 @@ from pipeline.messages import (
     CameraTracks,
     Detections,
     FloorTrack,
+    Frame,
     TrackAmbiguous,
     TracksKept,
     TracksMerged,
@@ -37,6 +38,10 @@ class Story:
     break_s: float | None = None
     heights_m: tuple[float, float] = (1.7, 1.7)
     bent_s: float = 0.0
+    clothes: tuple | None = None
+    """BGR of (upper, lower) body of each of the two, where there are pictures; `jacket_off_s`: from then on the first
+    one's upper body is white."""
+    jacket_off_s: float = 99.0
     until_s: float = 16.0
     places: dict = field(default_factory=dict)
 
@@ -61,9 +66,21 @@ class Story:
             tracks.append(FloorTrack(label, at_ns, xy, 0.002 * np.eye(2), np.zeros(2), at_ns, seen, height_m))
         number = 10 if self.break_s is not None and at_s >= self.break_s else 1
         n = len(here)
-        nothing = Detections(np.zeros((n, 4), np.float32), np.ones(n, np.float32), np.zeros((n, 17, 3), np.float32))
-        looks = [CameraTracks(c, at_ns, nothing, np.arange(number, number + n)) for c in CAMERAS]
-        return looks, tracks, at_ns
+        boxes = np.array([[100 + 150 * k, 50, 180 + 150 * k, 300] for k in range(n)], np.float32).reshape(-1, 4)
+        found = Detections(boxes, np.ones(n, np.float32), np.zeros((n, 17, 3), np.float32))
+        looks = [CameraTracks(c, at_ns, found, np.arange(number, number + n)) for c in CAMERAS]
+        return looks, tracks, at_ns, self.frames(at_s, at_ns, boxes.astype(int))
+
+    def frames(self, at_s, at_ns, boxes):
+        if self.clothes is None:
+            return {}
+        picture = np.full((360, 640, 3), 128, np.uint8)
+        for k, (x1, y1, x2, y2) in enumerate(boxes):
+            upper, lower = self.clothes[k]
+            picture[y1 : (y1 + y2) // 2, x1:x2] = (250, 250, 250) if k == 0 and at_s >= self.jacket_off_s else upper
+            picture[(y1 + y2) // 2 : y2, x1:x2] = lower
+        shade = 1.0 if at_s < 5 else 0.7  # it is darker where they go to
+        return {c: Frame(c, at_ns, (picture * shade).astype(np.uint8)) for c in CAMERAS}
 
 
 def told(shop, story, leaves=None):
@@ -117,6 +134,22 @@ def test_a_doubt_is_settled_when_they_stand_upright_again(shop):
     swapped = told(shop, Story(break_s=5.0, heights_m=(1.55, 1.95), bent_s=8.0, exchange_s=5.0))
     (_, doubt), (_, swap) = swapped
     assert isinstance(swap, TracksSwapped) and swap.settles == (doubt.event_id,)
+
+
+RED, GREEN, BLUE = (40, 40, 200), (60, 160, 60), (170, 60, 40)
+
+
+@pytest.mark.parametrize("jacket_off_s", [99.0, 5.0])
+def test_clothes_tell_two_people_apart_also_when_one_takes_a_jacket_off(shop, jacket_off_s):
+    story = {"break_s": 5.0, "clothes": ((RED, BLUE), (GREEN, GREEN)), "jacket_off_s": jacket_off_s}
+    assert told(shop, Story(**story)) == []
+    ((_, said),) = told(shop, Story(exchange_s=5.0, **story))
+    assert isinstance(said, TracksSwapped) or (jacket_off_s == 5.0 and said.exchange_probability > 0.8)
+
+
+def test_twins_stay_in_doubt(shop):
+    ((_, doubt),) = told(shop, Story(apart_m=0.0, break_s=5.0, clothes=((RED, BLUE), (RED, BLUE))))
+    assert isinstance(doubt, TrackAmbiguous) and doubt.exchange_probability == pytest.approx(0.5, abs=0.12)
 
 
 def test_who_leaves_is_judged_at_once_and_once(shop):
