@@ -26,7 +26,10 @@ class Renderer:
             raise ValueError("a renderer needs at least one camera, got none")
         self.kind = choose_kind(threads)
         if self.kind == "gl":
+            from sim.render.check import check_gl
             from sim.render.gl import GlRenderer as Backend
+
+            check_gl()
         else:
             from sim.render.software import SoftwareRenderer as Backend
         self._backend = Backend(scene, cameras)
