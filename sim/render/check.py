@@ -36,7 +36,8 @@ def check_gl() -> None:
     left, right, behind = _board(2.0, (0.3, 0.9)), _board(2.0, (-0.9, -0.3)), _board(4.0, (0.3, 0.9))
     empty = renderer.draw_over("check", []).picture.copy()
     # Twice the same place would pass with a picture that is never drawn anew, so sides alternate.
-    for mover, sides in ((left, (True, False)), (right, (False, True)), (behind, (False, False)), (left, (True, False))):
+    on_left, on_right, hidden = (True, False), (False, True), (False, False)
+    for mover, sides in ((left, on_left), (right, on_right), (behind, hidden), (left, on_left)):
         ids = renderer.draw_ids("check", [mover], 1)
         colours = (renderer.draw_over("check", [mover]).picture != empty).any(axis=-1)
         for what, seen in (("ids", ids == 1), ("colours", colours)):
