@@ -30,7 +30,8 @@ def met(d2: float) -> float:
 def votes(before: Moments, after: Moments, settings: IdentitySettings) -> float:
     """Nats for an exchange from the cameras' own tracks.
 
-    Each that was one label's before speaks once, by the difference of its looks with one and the other label since.
+    Each that was one label's before speaks once, by the difference of its looks with one and the other label since. At
+    least log `together`: the floor tracker follows them, also where they were exchanged.
     """
     owner = owners({label: looks(moments) for label, moments in before.items()}, settings.pure)
     a, b = after
@@ -41,7 +42,7 @@ def votes(before: Moments, after: Moments, settings: IdentitySettings) -> float:
         seen = now[label][track] + now[other][track]
         if seen:
             total += settings.vote * (now[other][track] - now[label][track]) / seen
-    return total
+    return max(total, float(np.log(settings.together)))
 
 
 def statures(before: Moments, after: Moments, settings: IdentitySettings) -> float:

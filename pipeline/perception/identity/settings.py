@@ -30,6 +30,9 @@ class IdentitySettings:
     """... and what is still open so long after it stays open."""
     vote: float = 0.8
     """What one camera's own track that goes on with its person is worth; cameras err together."""
+    together: float = 0.45
+    """How often the cameras' own tracks are exchanged together with the floor's, which goes by them too: so far their
+    saying that all is as it was is believed, no further."""
     pure: float = 0.8
     """A camera's track belongs to one of two people if it was theirs in so many more of its looks."""
     stature_sigma_m: float = 0.035

@@ -101,7 +101,7 @@ def seconds(at_ns):
     "story",
     [
         Story(apart_m=1.0),
-        Story(apart_m=0.05),  # so near that either is possible, but every camera went on with the right one
+        Story(apart_m=0.12),  # so near that either is possible, but every camera went on with the right one
         Story(apart_m=0.05, break_s=5.0, heights_m=(1.6, 1.85)),  # no camera did, but they are not the same size
     ],
 )
@@ -125,6 +125,13 @@ def test_who_cannot_be_told_apart_is_ambiguous_from_the_meeting_on(shop):
     assert isinstance(doubt, TrackAmbiguous) and doubt.track_ids == ("t0001", "t0002")
     assert 4.5 < seconds(doubt.at_ns) < 5.1 < seconds(doubt.until_ns) < 5.8 < said_s < 8
     assert doubt.exchange_probability == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.parametrize(("apart_m", "break_s"), [(0.12, 5.0), (0.0, None)])
+def test_cameras_are_not_believed_without_end(shop, apart_m, break_s):
+    """The same with cameras that lost both; and two in one place, where the cameras may have exchanged them too."""
+    ((_, doubt),) = told(shop, Story(apart_m=apart_m, break_s=break_s))
+    assert isinstance(doubt, TrackAmbiguous)
 
 
 def test_a_doubt_is_settled_when_they_stand_upright_again(shop):
