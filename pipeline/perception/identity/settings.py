@@ -25,7 +25,9 @@ class IdentitySettings:
     stature_s: float = 20.0
     """... and heights of so long before it."""
     judge_s: float = 1.0
-    """After a meeting it takes so long until something is said of it ..."""
+    """After a meeting it takes so long until something is said of it, ..."""
+    judge_every_s: float = 0.5
+    """... it is looked at again so often, ..."""
     settle_s: float = 6.0
     """... and what is still open so long after it stays open."""
     vote: float = 0.8

@@ -46,6 +46,7 @@ class _Meeting:
     """The last time that they were near."""
     closest_ns: int
     least_d2: float
+    judged_ns: int = 0
     told: TrackAmbiguous | None = None
 
 
@@ -133,6 +134,9 @@ class IdentityWatch:
         last |= self._now_ns - meeting.since_ns >= s.longest_s * NS
         if apart_s < s.clear_s + s.judge_s and not last:
             return []
+        if not last and self._now_ns - meeting.judged_ns < s.judge_every_s * NS:
+            return []
+        meeting.judged_ns = self._now_ns
         exchanged = self._exchanged(pair, meeting)
         told = meeting.told
         if exchanged >= s.sure:
