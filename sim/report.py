@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -59,23 +60,26 @@ def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
 
 
 def tracking_table(rows: Mapping[str, Mapping]) -> Table:
-    """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario."""
-    table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left")
-    table.add_column("scenario")
+    """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario. 80 columns."""
+    table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left", box=box.SIMPLE_HEAD)
     columns = {
-        "visits": "visits", "IDF1": "idf1", "MOTA": "mota", "switches": "switches", "tracker held": "tracker_held",
-        "held": "held", "wrong told": "tracker_wrong_told", "wrong left, flagged": "wrong_flagged_before",
-        "visits flagged": "visits_flagged", "record x": "record_x_real_time", "track x": "track_x_real_time",
+        "visits": "visits", "IDF1": "idf1", "MOTA": "mota", "swit-\nches": "switches", "tracker\nheld": "tracker_held",
+        "held": "held", "wrong\ntold": "tracker_wrong_told", "left,\nflagged": "wrong_flagged_before",
+        "visits\nflagged": "visits_flagged",
     }  # fmt: skip
+    table.add_column("scenario", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for name, figures in rows.items():
-        cells = []
-        for key in columns.values():
-            value = figures[key]
-            cells.append("-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}")
-        table.add_row(name, *cells)
+        table.add_row(name, *(_figure(figures[key]) for key in columns.values()))
+    *_, last = rows.values()
+    made, tracked = (_figure(last[key]) for key in ("record_x_real_time", "track_x_real_time"))
+    table.caption = f"of real time: recorded {made}, tracked {tracked}"
     return table
+
+
+def _figure(value: float | int | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _cells(scores: Sequence[Score]) -> list[str]:
