@@ -15,7 +15,7 @@ from sim.score import Counts, Score
 
 COLUMNS = (
     "exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "identity held",
-    "wrong told", "flagged", "people found",
+    "people found",
 )  # fmt: skip
 
 
@@ -42,6 +42,9 @@ def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
     figures = Table(title="Figures", title_justify="left", show_header=False)
     for name, cell in zip(COLUMNS, _cells([score]), strict=True):
         figures.add_row(name, cell)
+    who = score.identity
+    figures.add_row("labels changed, and said so", f"{who.tracker_wrong}, {who.tracker_wrong_told}")
+    figures.add_row("identity in doubt", f"{who.flagged}/{who.visits}")
     console.print(figures)
 
 
@@ -61,7 +64,9 @@ def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
 
 def tracking_table(rows: Mapping[str, Mapping]) -> Table:
     """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario. 80 columns."""
-    table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="Floor tracker on noisy detections, 0.5 m", title_justify="left", box=box.SIMPLE_HEAD, padding=0
+    )
     columns = {
         "visits": "visits", "IDF1": "idf1", "MOTA": "mota", "swit-\nches": "switches", "tracker\nheld": "tracker_held",
         "held": "held", "wrong\ntold": "tracker_wrong_told", "left,\nflagged": "wrong_flagged_before",
@@ -106,7 +111,5 @@ def _cells(scores: Sequence[Score]) -> list[str]:
         mean([s.tracking.mota for s in scores]),
         mean([s.tracking.hota for s in scores]),
         f"{identity.held}/{identity.visits}",
-        f"{identity.tracker_wrong_told}/{identity.tracker_wrong}",
-        f"{identity.flagged}/{identity.visits}",
         mean(found),
     ]
