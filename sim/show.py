@@ -179,7 +179,8 @@ def _colours(scene: Scene) -> tuple[dict[str, tuple], dict[str, tuple]]:
             if name in labels or not len(true_names):
                 continue
             away = np.linalg.norm(true_xy - place, axis=1)
-            labels[name] = people[true_names[int(away.argmin())]] if away.min() < 0.6 else (0, 0, 0)
+            if away.min() < 0.6:
+                labels[name] = people[true_names[int(away.argmin())]]
     return people, labels
 
 

@@ -59,7 +59,7 @@ class IdentitySettings:
     """From this chance of an exchange on, it is told as ambiguous ..."""
     sure: float = 0.99
     """... and from this one on as a swap; below 1 minus it, what was ambiguous is settled."""
-    retell: float = 0.1
+    retell: float = 0.05
     """What is still open in the end is told again if its chance has changed by so much."""
     start_s: float = 1.0
     """People may be inside when it begins."""
