@@ -25,6 +25,7 @@ from pipeline.ahead import ahead
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
 from pipeline.errors import CaptureError, RecordingError
+from pipeline.eventlog import log_opener
 from pipeline.evidence.keeper import EvidenceKeeper
 from pipeline.evidence.opening import open_keeper, tombstones
 from pipeline.gate import GateKeeper, GateUpdate
@@ -127,6 +128,8 @@ def run(
             if v is not None
         }
     )
+    if settings.log_url:
+        log_opener(settings.log_url)  # a wrong address is said before networks are loaded
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out_dir))
         health = stack.enter_context(serving_health(port))
