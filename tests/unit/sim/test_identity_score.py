@@ -4,11 +4,13 @@
 import av
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pipeline.errors import RecordingError
 from pipeline.messages import TrackAmbiguous, TracksKept, TracksMerged, TracksSwapped
 from sim.identity_events import Names, identities, said
 from sim.identity_score import Flag, visit_identities
+from sim.report import tracking_table
 from sim.show import scene_of_files, show
 
 NS = 10**9
@@ -125,3 +127,16 @@ def test_an_empty_truth_is_the_users_mistake(tmp_path):
     empty.write_text("frame,person,x_m,y_m\n")
     with pytest.raises(RecordingError, match=r"empty\.csv"):
         scene_of_files(empty, empty, 10)
+
+
+def test_the_suites_table_fits_a_terminal_of_80_columns():
+    figures = {
+        "visits": 198, "idf1": 0.985, "mota": 0.98, "switches": 12, "tracker_held": 0.96, "held": 0.97,
+        "tracker_wrong_told": 1.0, "wrong_flagged_before": None, "visits_flagged": 0.05, "record_x_real_time": None,
+        "track_x_real_time": 6.9,
+    }  # fmt: skip
+    console = Console(width=80, record=True)
+    console.print(tracking_table({"camera-out": figures, "all": figures}))
+    shown = console.export_text()
+    assert "camera-out" in shown and "0.970" in shown and "\u2026" not in shown
+    assert "recorded -, tracked 6.900" in shown
