@@ -15,7 +15,6 @@ import numpy as np
 
 from calibration.camera import Camera
 from sim.people.state import PosedBody
-from sim.render.rects import extent
 
 _CELL_PX = 8
 _VERTEX_GAP_M = 0.045
@@ -107,7 +106,7 @@ class _Seen:
     def of(cls, camera: Camera, body: PosedBody, every: int, area: np.ndarray | None) -> _Seen | None:
         """None for a body that is not in the picture at all."""
         vertices = body.vertices_m[::every]
-        low, high = extent(vertices)
+        low, high = vertices.min(0), vertices.max(0)
         corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), -1).reshape(-1, 3)
         if (camera.depth_m(corners) <= 0).all():
             return None
@@ -120,8 +119,7 @@ class _Seen:
         if inside.sum() < 3:
             return None
         towards = camera.position_m.astype(np.float32) - vertices
-        away = np.sqrt(np.einsum("vi,vi->v", towards, towards))
-        facing = np.einsum("vi,vi->v", body.normals[::every], towards) / away
+        facing = np.einsum("vi,vi->v", body.normals[::every], towards) / np.linalg.norm(towards, axis=1)
         area = vertex_areas(body) if area is None else area
         return cls(pixels, camera.depth_m(vertices), inside, facing, area[::every])
 
@@ -148,7 +146,7 @@ def _hidden(pixels, depth_m, inside, static_depth_m, others, cell_px) -> np.ndar
     depth_m = depth_m[inside]
     behind = np.zeros(len(at), bool)
     if static_depth_m is not None:
-        x, y = (np.rint(at).astype(int) // cell_px).T
+        x, y = (np.rint(at) // cell_px).astype(int).T
         behind = depth_m > static_depth_m[y, x] + _STATIC_SLACK_M
     x, y = (at / _CELL_PX).astype(int).T
     for cells in others:
@@ -175,7 +173,7 @@ def _keypoints(camera, points_m, static_depth_m, others, own, cell_px) -> tuple[
 
 def _box(pixels: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """x1, y1, x2, y2 around pixels (V, 2), within the picture."""
-    low, high = extent(pixels)
+    low, high = pixels.min(0), pixels.max(0)
     return np.array([*np.maximum(low, 0), *np.minimum(high, np.array(size_px) - 1.0)])
 
 

@@ -8,8 +8,7 @@ one block of cameras after the other with the states that all *other* cameras' m
 wrong match does not hold itself up (coordinate ascent on the joint assignment). Where the ascent begins decides where
 it ends: `Bodies.start`.
 
-Residuals are in units of the predicted box's height. That an edge is hidden leaves it anywhere within a height: its
-density is 1, and the innovation without it follows from the one with all four (Woodbury), at no further inversion.
+People stand upright or are bent down, see `_reconsider`.
 """
 
 from __future__ import annotations
@@ -18,18 +17,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.perception.floor.bodies import BOTTOM, LEFT, RIGHT, TOP, CameraBank, Outlines, outlines
-from pipeline.perception.floor.expect import Expectation, Visibility, expect, visibility
+from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP, CameraBank, Outlines, outlines
+from pipeline.perception.floor.expect import expect, visibility
+from pipeline.perception.floor.gains import gains, measurement
 from pipeline.perception.floor.matching import Pairs, chance, choose
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.small import solve, spd_inverse
 
-LOG_2PI = float(np.log(2 * np.pi))
 GATE_HEIGHTS = 0.5
 """Pairs whose boxes' upper edges or middles are further apart than this, beyond the uncertainty, are not looked at."""
-NEAR_SIGMAS = 4.5
-"""Nor are those of which not two of the sides and the upper edge are this near."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +46,27 @@ class Bodies:
     before: np.ndarray
     others: np.ndarray
     free: np.ndarray
+    other_mean: np.ndarray
+    other_covariance: np.ndarray
+    odds: np.ndarray
+    bent: np.ndarray
+    posed: np.ndarray
+    dt_s: float
     extra: np.ndarray | None = None
 
 
 @dataclass
 class Matches:
-    """Who has which box. `box`: int (T, C), index into the sightings or -1. `information` (T, 6, 6), `vector` (T, 6) of
-    all matched boxes. `mean`, `covariance`: the posterior. `quality`, `detected`: (T, C), see `Person`;
-    `heads`: int (T,), boxes whose upper edge is the body's. `evidence`:
-    (T,), log-likelihood of what the cameras saw and missed of each body."""
+    """Who has which box. `box`: int (T, C), index into the sightings or -1. `mean` (T, 6), `covariance` (T, 6, 6): the
+    posterior. `quality`, `detected`: (T, C), see `Person`. `changed`: bool (T,), who has bent down or got up.
+    `evidence`: (T,), log-likelihood of what the cameras saw and missed of each body."""
 
     box: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
     quality: np.ndarray
     detected: np.ndarray
-    heads: np.ndarray
+    changed: np.ndarray
     evidence: np.ndarray
 
 
@@ -80,12 +82,19 @@ class _Association:
         self._bank, self._seen, self._bodies, self._body, self._s, self._soft = bank, seen, bodies, body, s, soft
         t, cameras = len(bodies.mean), len(bank.ids)
         self._looked = np.flatnonzero(seen.looked)
+        self._mean = bodies.mean.copy()
         self._prior, self._prior_logdet = spd_inverse(bodies.covariance)
+        self._changed = np.zeros(t, bool)
+        self._independent = 1 - float(np.exp(-max(bodies.dt_s, 0.02) / body.lasting_s))
         self._box = np.full((t, cameras), -1)
         self._quality, self._heads = np.zeros((t, cameras)), np.zeros((t, cameras))
         # Of each camera's matched box: what it says, its sum of squares, and its density's factors.
         self._information, self._vector = np.zeros((cameras, t, 6, 6)), np.zeros((cameras, t, 6))
-        self._squares, self._factor = np.zeros((t, cameras)), np.zeros((t, cameras))
+        self._value, self._squares, self._factor = (
+            np.zeros((t, cameras)),
+            np.zeros((t, cameras)),
+            np.zeros((t, cameras)),
+        )
         start = np.concatenate([bodies.start, bodies.mean[:, 2:]], 1)
         state = self._states(np.concatenate([start, bodies.others]), np.arange(cameras))
         out = outlines(bank, state)
@@ -98,24 +107,26 @@ class _Association:
         everybody = np.ones(len(b.mean), bool)
         self._match(first, then, everybody, begin=True)
         self._match(then, first, everybody)
+        risen = self._reconsider()
         before = self._box.copy()
         self._match(first, then, everybody)
-        changed = (before != self._box).any(1)
+        changed = (before != self._box).any(1) | risen
         if changed.any():
             self._match(then, first, changed)
-        mean, covariance, logdet = solve(b.mean, self._prior, self._information.sum(0), self._vector.sum(0))
+        mean, covariance, logdet = solve(self._mean, self._prior, self._information.sum(0), self._vector.sum(0))
         covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
         return Matches(
-            self._box, mean, covariance, self._quality, self._visible.detected, self._heads.sum(1),
+            self._box, mean, covariance, self._quality, self._visible.detected, self._changed,
             self._evidence(mean, logdet),
         )  # fmt: skip
 
     def _evidence(self, mean: np.ndarray, logdet: np.ndarray) -> np.ndarray:
         b, p = self._bodies, self._visible.detected[:, self._looked]
-        prior = np.einsum("ti,tij,tj->t", b.mean, self._prior, b.mean)
+        prior = np.einsum("ti,tij,tj->t", self._mean, self._prior, self._mean)
         total = self._prior + self._information.sum(0)
         least = prior + self._squares.sum(1) - np.einsum("ti,tij,tj->t", mean, total, mean)
-        return self._factor.sum(1) + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
+        posture = np.where(self._changed, b.odds, 0.0)
+        return posture + self._factor.sum(1) + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
 
     def _states(self, mean: np.ndarray, cameras: np.ndarray) -> np.ndarray:
         """float64 (T, C, 4), at each camera's own instant."""
@@ -154,7 +165,7 @@ class _Association:
             return
         b, s, seen = self._bodies, self._s, self._seen
         mean, covariance, _ = solve(
-            b.mean, self._prior, self._information[others].sum(0), self._vector[others].sum(0)
+            self._mean, self._prior, self._information[others].sum(0), self._vector[others].sum(0)
         )  # fmt: skip
         if begin:
             mean = np.concatenate([b.start, mean[:, 2:]], 1)
@@ -171,25 +182,73 @@ class _Association:
         c = place[seen.camera[n]]
         expected = expect(self._bank.only(block), self._states(mean, block), self._body)
         visible = self._visible.only(block)
-        found = _gains(seen, t, n, c, expected, visible, self._spread(covariance, block), s)
+        found = gains(seen, t, n, c, expected, visible, self._spread(covariance, block), self._states(mean, block), s)
         t, n, c = found.body, found.box, place[seen.camera[found.box]]
         value = found.gain if b.extra is None else found.gain + b.extra[t, n]
         pairs = Pairs(b.world[t], c, t, n, value)
-        k = choose(pairs, seen.score[n] >= s.sure_score, b.weak)
+        k = choose(pairs, seen.score[n] >= s.odd_quantile ** (1 / s.sharp), b.weak)
         sure = chance(pairs)[k] if self._soft else np.ones(len(k))
         cells, turned = np.ix_(np.flatnonzero(who), block), np.ix_(block, np.flatnonzero(who))
         self._box[cells] = -1
-        for array in (self._quality, self._heads, self._squares, self._factor):
+        for array in (self._quality, self._heads, self._value, self._squares, self._factor):
             array[cells] = 0.0
         self._information[turned], self._vector[turned] = 0.0, 0.0
         i, j, at = t[k], n[k], block[c[k]]
-        self._box[i, at], self._heads[i, at] = j, found.used[k, TOP]
-        self._quality[i, at] = sure * seen.score[j] * ~seen.twin[j]
-        information, vector, squares, factor = _measurement(seen, found, k, c[k], expected, mean, self._body)
+        self._box[i, at], self._heads[i, at], self._value[i, at] = j, found.used[k, TOP], value[k]
+        # Against the score that somebody seen whole has on average.
+        self._quality[i, at] = sure * np.minimum(seen.score[j] * (1 + 1 / s.sharp), 1.0) * ~seen.twin[j]
+        information, vector, squares, factor = measurement(
+            seen, found, k, c[k], expected, mean, self._body, s.posed_volume, self._independent
+        )
         self._information[at, i], self._vector[at, i] = information * sure[:, None, None], vector * sure[:, None]
         self._squares[i, at] = squares * sure
         # In the evidence the edges' density is that of the measurement, not the one that chose it.
         self._factor[i, at] = factor + found.hidden[k] + value[k] - found.shape[k]
+
+    def _reconsider(self) -> np.ndarray:
+        """Who has few boxes that fit a head where it should be may have bent down; who was bent may have got up. Each
+        posture is worth what its best boxes are worth beyond what they are to others. bool (T,): who changed."""
+        b = self._bodies
+        due = self._visible.detected[:, self._looked].sum(1)
+        headless = (due > 1) & (self._heads.sum(1) < self._s.heads_due * due)
+        doubt = np.flatnonzero(b.bent | (headless & ~b.posed))
+        if len(doubt):
+            stay = self._worth(doubt, b.mean, b.covariance)
+            change = self._worth(doubt, b.other_mean, b.other_covariance) + b.odds[doubt]
+            self._changed[doubt] = change > stay
+        new = np.flatnonzero(self._changed)
+        if len(new):
+            self._mean[new] = b.other_mean[new]
+            self._mean[new, :2] = b.start[new]
+            self._prior[new], self._prior_logdet[new] = spd_inverse(b.other_covariance[new])
+            self._box[new] = -1
+            for array in (self._quality, self._heads, self._value, self._squares, self._factor):
+                array[new] = 0.0
+            self._information[:, new], self._vector[:, new] = 0.0, 0.0
+        return self._changed
+
+    def _worth(self, doubt: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Of bodies (K,) in some posture: sum over the cameras of their best boxes' gains, each less the gain that the
+        box has where it is now."""
+        b, seen = self._bodies, self._seen
+        mine = np.isin(self._pairs[0], doubt)
+        i, n = np.searchsorted(doubt, self._pairs[0][mine]), self._pairs[1][mine]
+        worlds = int(b.world.max()) + 1
+        claim, owner = np.zeros((worlds, len(seen))), np.full((worlds, len(seen)), -1)
+        who, c = np.nonzero(self._box >= 0)
+        at = b.world[who], self._box[who, c]
+        claim[at], owner[at] = self._value[who, c], who
+        every = np.arange(len(self._bank.ids))
+        state = self._states(np.concatenate([b.start, mean[:, 2:]], 1)[doubt], every)
+        found = gains(
+            seen, i, n, seen.camera[n], expect(self._bank, state, self._body), self._visible.of(doubt),
+            self._spread(covariance[doubt], every), state, self._s,
+        )  # fmt: skip
+        at = b.world[doubt[found.body]], found.box
+        gain = found.gain - np.where(owner[at] == doubt[found.body], 0.0, claim[at])
+        best = np.zeros((len(doubt), len(every)))
+        np.maximum.at(best, (found.body, seen.camera[found.box]), gain)
+        return best.sum(1)
 
     def _spread(self, covariance: np.ndarray, block: np.ndarray) -> np.ndarray:
         """Covariance (T, C or 1, 4, 4) of (x, y, h, r) at each camera's instant."""
@@ -200,106 +259,3 @@ class _Association:
         lift[:, range(4), range(4)] = 1.0
         lift[:, 0, 4] = lift[:, 1, 5] = offset
         return lift @ covariance[:, None] @ lift.swapaxes(-1, -2)
-
-
-@dataclass(frozen=True)
-class _Gains:
-    """Of K pairs of a body and a box: `gain`: float64 (K,), of which `shape` is the density of the edges. `used`:
-    float64 (K, 4), 1 where the box's edge is taken for the body's own, and `hidden` (K,) the log odds of that.
-    `residual`: float64 (K, 4) in heights."""
-
-    body: np.ndarray
-    box: np.ndarray
-    gain: np.ndarray
-    shape: np.ndarray
-    used: np.ndarray
-    hidden: np.ndarray
-    residual: np.ndarray
-
-
-def _gains(
-    seen: Sightings, t: np.ndarray, n: np.ndarray, c: np.ndarray, expected: Expectation, visible: Visibility,
-    spread: np.ndarray, s: AssociationSettings,
-) -> _Gains:  # fmt: skip
-    j = expected.jacobian
-    innovation = j @ spread @ j.swapaxes(-1, -2)
-    innovation[..., range(4), range(4)] += expected.noise
-    residual = (seen.edges_px[n] - expected.edges_px[t, c]) / expected.tall_px[t, c, None]
-    # A box cut off by the picture's edge says that the body goes on there, no more.
-    cut = seen.cut[n]
-    residual[:, :2] = np.where(cut[:, :2], np.minimum(residual[:, :2], 0.0), residual[:, :2])
-    residual[:, 2:] = np.where(cut[:, 2:], np.maximum(residual[:, 2:], 0.0), residual[:, 2:])
-    own = innovation[..., range(3), range(3)][t, c]
-    keep = np.flatnonzero((residual[:, :3] ** 2 < NEAR_SIGMAS**2 * own).sum(1) >= 2)
-    t, n, c, residual = t[keep], n[keep], c[keep], residual[keep]
-    weights, logdets = spd_inverse(innovation)
-    weight, logdet = weights[t, c], logdets[t, c]
-    pulled = (weight @ residual[..., None])[..., 0]
-    d2 = (residual * pulled).sum(1)
-    log_chance = visible.log_hidden[t, c]
-    best, hidden, used = -0.5 * (d2 + logdet + 4 * LOG_2PI), np.zeros(len(t)), np.ones((len(t), 4))
-
-    def take(value: np.ndarray, odds: np.ndarray, edges: tuple[int, ...]) -> None:
-        better = value + odds > best + hidden
-        best[better], hidden[better] = value[better], odds[better]
-        used[better] = 1.0
-        for edge in edges:
-            used[better, edge] = 0.0
-
-    own = weight[:, range(4), range(4)]
-    single = -0.5 * (d2[:, None] - pulled**2 / own + logdet[:, None] + np.log(own) + 3 * LOG_2PI)
-    for edge in (LEFT, TOP, RIGHT, BOTTOM):
-        take(single[:, edge], log_chance[:, edge], (edge,))
-    for edge in (LEFT, RIGHT):
-        cross = weight[:, edge, BOTTOM]
-        det = own[:, edge] * own[:, BOTTOM] - cross**2
-        a, b = pulled[:, edge], pulled[:, BOTTOM]
-        less = (own[:, BOTTOM] * a**2 - 2 * cross * a * b + own[:, edge] * b**2) / det
-        value = -0.5 * (d2 - less + logdet + np.log(det) + 2 * LOG_2PI)
-        take(value, log_chance[:, edge] + log_chance[:, BOTTOM], (edge, BOTTOM))
-    shape = best + hidden
-    p = visible.detected[t, c]
-    gain = shape + np.log(p / (1 - p)) - np.log(s.clutter)
-    sharp = visible.sharp[t, c]
-    gain += np.log((1 - s.odd_score) * sharp * seen.score[n] ** (sharp - 1) + s.odd_score)
-    gain -= s.twin_penalty * seen.twin[n]
-    return _Gains(t, n, gain, shape, used, hidden, residual)
-
-
-def _measurement(
-    seen: Sightings, found: _Gains, chosen: np.ndarray, c: np.ndarray, expected: Expectation, at_mean: np.ndarray,
-    body: BodySettings,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Of K matched boxes, of their edges or their key points: information (K, 6, 6), vector (K, 6), sum of squares (K,)
-    at the origin, and log of the densities' factors (K,)."""
-    i, n, residual = found.body[chosen], found.box[chosen], found.residual[chosen]
-    # A cut edge that the body passes, as it should, has nothing to say.
-    keep = found.used[chosen] * ~(seen.cut[n] & (residual == 0))
-    # A detector that is not sure of a body is not sure of its edges either.
-    trust = np.clip(seen.score[n], 0.2, 1.0) ** 2
-    weight = body.independent * keep * trust[:, None] / expected.noise[i, c]
-    j = np.zeros((len(i), 4, 6))
-    j[..., :4] = expected.jacobian[i, c]
-    j[..., 4:] = j[..., :2] * seen.offset_s[seen.camera[n], None, None]
-    weighted = (j * weight[..., None]).swapaxes(-1, -2)
-    y = residual + (j @ at_mean[i][..., None])[..., 0]
-    information, vector = weighted @ j, (weighted @ y[..., None])[..., 0]
-    squares = (weight * y**2).sum(1)
-    factor = 0.5 * (np.where(keep > 0, np.log(np.maximum(weight, 1e-12)) - LOG_2PI, 0.0)).sum(1)
-    posed = seen.posed[n]
-    if posed.any():
-        rows = n[posed]
-        lift = np.zeros((posed.sum(), 3, 6))
-        lift[:, [0, 1, 2], [0, 1, 2]] = 1.0
-        lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[seen.camera[rows]]
-        # The width is in the box alone.
-        across, weigh = j[posed][..., 3], weight[posed]
-        width = (across**2 * weigh).sum(1)
-        wide = residual[posed] + across * at_mean[i[posed], 3, None]
-        information[posed] = body.keypoint_independent * (lift.swapaxes(1, 2) @ seen.information[rows] @ lift)
-        vector[posed] = body.keypoint_independent * (lift.swapaxes(1, 2) @ seen.vector[rows][..., None])[..., 0]
-        information[posed, 3, 3] += width
-        vector[posed, 3] += (across * weigh * wide).sum(1)
-        theta = np.linalg.solve(seen.information[rows] + 1e-6 * np.eye(3), seen.vector[rows][..., None])[..., 0]
-        squares[posed] = body.keypoint_independent * (theta * seen.vector[rows]).sum(1) + (weigh * wide**2).sum(1)
-    return information, vector, squares, factor

@@ -41,7 +41,7 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
             members.append(others[int(d2.argmin())])
             waiting.remove(members[-1])
             mean, spread = _together(information[members], vector[members], s)
-        person = begin(mean, spread, now_ns, s.body)
+        person = begin(mean, spread, now_ns, bool(seen.posed[left[members]].any()), s.body)
         if not scene.on_floor(person.xy_m[None])[0]:
             continue
         person.at_door = bool(scene.at_door(person.xy_m[None])[0])

@@ -34,6 +34,9 @@ class Visibility:
     sharp: np.ndarray
     log_hidden: np.ndarray
 
+    def of(self, bodies: np.ndarray) -> Visibility:
+        return Visibility(self.detected[bodies], self.sharp[bodies], self.log_hidden[bodies])
+
     def only(self, cameras: np.ndarray) -> Visibility:
         return Visibility(self.detected[:, cameras], self.sharp[:, cameras], self.log_hidden[:, cameras])
 

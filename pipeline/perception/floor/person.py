@@ -8,6 +8,7 @@ width drawn back to the person's own; update in information form, so that any nu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,8 @@ from pipeline.perception.floor.bodies import VX, VY, H, R
 from pipeline.perception.floor.settings import BodySettings
 
 COASTING_S = 0.3
+OUTLANDISH = 2.8
+"""Heights further from the mean than so many deviations are of people who do not stand."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,12 @@ class Person:
     seen_ns: int
     sure_ns: int
     stature_m: float
-    width_m: float
-    learnt_s: float = 0.0
-    """How long stature and width were learnt."""
+    stature_sigma_m: float
+    """Their height when they stand upright, as far as it is known; `mean[H]` is the height they have now."""
+    bent: bool = False
+    """Bent, squatting, sitting or lying: of any height and width, until they stand up."""
+    posed: bool = False
+    """Last seen with key points: those follow whoever bends down, so nothing is asked about it."""
     track_id: str = ""
     evidence: float = 0.0
     hits: int = 0
@@ -61,8 +67,6 @@ class Person:
     sources: dict[str, int] = field(default_factory=dict)
     boxes: dict[int, int] = field(default_factory=dict)
     """Camera's index -> index of its box among this window's sightings."""
-    bent_s: float = 0.0
-    """For how long cameras that should see them have not seen a head where it should be."""
     views_before: int = 0
     """How many cameras saw them in the window before."""
     trail: list[Moment] = field(default_factory=list)
@@ -74,14 +78,27 @@ class Person:
         return self.mean[:2]
 
 
-def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, s: BodySettings) -> Person:
+def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, posed: bool, s: BodySettings) -> Person:
     """Somebody seen for the first time at theta (x, y, height)."""
-    mean = np.array([*theta[:2], np.clip(theta[2], 1.2, 2.1), s.half_width_m, 0.0, 0.0])
+    mean = np.array([*theta[:2], np.clip(theta[2], 0.5, 2.1), s.half_width_m, 0.0, 0.0])
     spread = np.zeros((6, 6))
     spread[:3, :3] = covariance
     spread[R, R] = s.half_width_sigma_m**2
     spread[VX, VX] = spread[VY, VY] = s.speed_sigma_m_s**2
-    return Person(mean, spread, now_ns, now_ns, now_ns, s.height_m, s.half_width_m)
+    person = Person(mean, spread, now_ns, now_ns, now_ns, s.height_m, s.height_sigma_m, posed=posed)
+    note_posture(person, s)
+    return person
+
+
+def note_posture(person: Person, s: BodySettings) -> None:
+    """Who stands upright shows how tall they are; nobody who stands is as small or as tall as few people are."""
+    if person.bent:
+        return
+    if not person.posed and abs(person.mean[H] - s.height_m) > OUTLANDISH * s.height_sigma_m:
+        person.bent = True
+        person.stature_m, person.stature_sigma_m = s.height_m, s.height_sigma_m
+    else:
+        person.stature_m, person.stature_sigma_m = float(person.mean[H]), float(np.sqrt(person.covariance[H, H]))
 
 
 def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s: BodySettings) -> None:
@@ -92,25 +109,21 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
     covariance = np.stack([p.covariance for p in people])
     coasting = np.array([(now_ns - p.seen_ns) / 1e9 > COASTING_S + dt_s for p in people])
     n = len(people)
-    keep = np.exp(-dt_s / s.posture_return_s)
     keep_v = np.where(coasting & damp, np.exp(-dt_s / s.coast_damping_s), np.exp(-dt_s / s.steady_s))
     f = np.zeros((n, 6, 6))
     f[:, range(6), range(6)] = 1.0
     f[:, 0, VX] = f[:, 1, VY] = dt_s
-    f[:, H, H] = f[:, R, R] = keep
     f[:, VX, VX] = f[:, VY, VY] = keep_v
     predicted = np.einsum("tij,tj->ti", f, mean)
-    predicted[:, H] += (1 - keep) * np.array([p.stature_m for p in people])
-    predicted[:, R] += (1 - keep) * np.array([p.width_m for p in people])
     q = s.wander_m2_s3
     noise = np.zeros((n, 6, 6))
     noise[:, [0, 1], [0, 1]] = q * dt_s**3 / 3 + np.where(coasting, s.coast_drift_m**2 * dt_s, 0.0)[:, None]
     noise[:, [0, 1, VX, VY], [VX, VY, 0, 1]] = q * dt_s**2 / 2
     noise[:, [VX, VY], [VX, VY]] = q * dt_s
-    # Who bends or squats does so at once: their height may be anything, until heads are found again.
-    bent = np.array([p.bent_s >= s.bent_s for p in people])
-    noise[:, H, H] = s.posture_sigma_m**2 * dt_s + np.where(bent, s.bent_sigma_m**2, 0.0)
-    noise[:, R, R] = (s.posture_sigma_m / 2) ** 2 * dt_s
+    bent = np.array([p.bent for p in people])
+    posed = np.array([p.posed for p in people])
+    noise[:, H, H] = np.where(bent, s.bent_drift_m, np.where(posed, s.posed_drift_m, s.stature_drift_m)) ** 2 * dt_s
+    noise[:, R, R] = np.where(bent, s.bent_drift_m / 2, s.width_drift_m) ** 2 * dt_s
     spread = f @ covariance @ f.transpose(0, 2, 1) + noise
     too_wide = np.sqrt(np.maximum((spread[:, 0, 0] + spread[:, 1, 1]) / 2 / s.greatest_sigma_m**2, 1.0))
     shrink = np.ones((n, 6))
@@ -123,11 +136,26 @@ def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s:
         person.sources, person.boxes = {}, {}
 
 
+def other_posture(people: Sequence[Person], dt_s: float, s: BodySettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean (T, 6), covariance (T, 6, 6), log odds (T,)) of predicted people, had each bent down or got up just now."""
+    mean = np.reshape([p.mean for p in people], (-1, 6)).copy()
+    covariance = np.reshape([p.covariance for p in people], (-1, 6, 6)).copy()
+    bent = np.array([p.bent for p in people], bool)
+    stature_m = np.array([p.stature_m for p in people])
+    mean[:, H] = np.where(bent, stature_m, s.bent_share * stature_m)
+    mean[:, R] = np.where(bent, s.half_width_m, mean[:, R])
+    for axis, upright in ((H, np.array([p.stature_sigma_m for p in people])), (R, s.half_width_sigma_m)):
+        covariance[:, axis, :] = covariance[:, :, axis] = 0.0
+        covariance[:, axis, axis] = np.where(bent, upright, s.bent_sigma_m / (1 + (axis == R))) ** 2
+    chance = np.where(bent, s.rise_hz, s.bend_hz) * max(dt_s, 1e-3)
+    return mean, covariance, np.log(chance / (1 + chance))
+
+
 def limit(mean: np.ndarray, s: BodySettings) -> np.ndarray:
     """States (T, 6) within what people are."""
     mean = mean.copy()
-    mean[:, H] = np.clip(mean[:, H], 0.7, 2.2)
-    mean[:, R] = np.clip(mean[:, R], 0.15, 0.55)
+    mean[:, H] = np.clip(mean[:, H], 0.4, 2.2)
+    mean[:, R] = np.clip(mean[:, R], 0.15, 0.7)
     speed = np.linalg.norm(mean[:, VX:], axis=1)
     mean[:, VX:] *= np.minimum(1.0, s.greatest_speed_m_s / np.maximum(speed, 1e-9))[:, None]
     return mean

@@ -14,15 +14,18 @@ class BodySettings:
     height_sigma_m: float = 0.10
     half_width_m: float = 0.31
     half_width_sigma_m: float = 0.05
-    posture_sigma_m: float = 0.05
-    """Random walk of the apparent height, a square root of a second; it comes back to the person's own ..."""
-    posture_return_s: float = 3.0
-    bent_share: float = 0.2
-    bent_least: float = 1.0
-    bent_s: float = 0.3
-    bent_sigma_m: float = 0.3
-    """Whose head is found in less than this share of the cameras that should see it, at least one, and for so long, may
-    have bent down or got up: their height is known no better than this."""
+    stature_drift_m: float = 0.015
+    posed_drift_m: float = 0.10
+    width_drift_m: float = 0.0075
+    """Random walk of who stands upright, a square root of a second: hardly any, but with key points, which follow every
+    movement ..."""
+    bent_share: float = 0.7
+    bent_sigma_m: float = 0.25
+    bent_drift_m: float = 0.25
+    """... and of who is bent down, squats, sits or lies: this share of their height at first, give or take."""
+    bend_hz: float = 0.05
+    rise_hz: float = 0.5
+    """How often one bends down, and gets up, a second."""
     wander_m2_s3: float = 1.0
     """Power spectral density of the acceleration: velocity changes by its root, some 1 m/s, in a second."""
     steady_s: float = 1.2
@@ -37,13 +40,16 @@ class BodySettings:
     greatest_sigma_m: float = 1.5
     side_sigma_m: float = 0.10
     """Spread of a box's edges on the body, from recorded boxes of walking people: arms and steps move the sides ..."""
-    top_sigma_m: float = 0.06
+    top_sigma_m: float = 0.03
     bottom_sigma_m: float = 0.07
-    edge_sigma: float = 0.025
+    edge_sigma: float = 0.018
     """... and the detector's own spread as a share of the box's height."""
-    independent: float = 0.5
-    """Share of a measurement's information that is new: the errors of one camera last for several pictures."""
+    lasting_s: float = 0.36
+    """How long the errors of one camera's boxes last: so much of a picture's information is not new."""
     keypoint_independent: float = 0.35
+    lean_sigma_m: float = 0.08
+    stoop_sigma_m: float = 0.06
+    """Who leans is not above their feet, who stoops a little not as tall as they are."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,21 @@ class AssociationSettings:
     least_score: float = 0.1
     clutter: float = 0.15
     """False boxes a picture, in a volume of one box's height along every edge."""
-    sharp: float = 10.0
-    """Scores of bodies seen whole are a power of a uniform number: the density rises with the score this steeply ..."""
+    sharp: float = 4.0
+    """Scores of bodies seen whole are a power of a uniform number: the density rises with the score this steeply, until
+    it is learnt (see `scores.py`) ..."""
     half_sharp: float = 0.5
     sharp_width: float = 0.08
     """... half as much where this share of the body is seen, over such a width. Scores of false boxes are uniform."""
+    odd_quantile: float = 1e-3
+    """Boxes with a score that hardly any body seen whole has are given away last, to who has no other (ByteTrack)."""
     odd_score: float = 0.1
     """Share of the boxes whose score says nothing."""
+    posed_d2: float = 20.0
+    posed_volume: float = 15.0
+    """False people with key points lie anywhere in so many square metres of floor and metres of height."""
+    heads_due: float = 0.5
+    """Whose head is found in less than this share of the cameras that should see it may have bent down."""
     twin_penalty: float = 2.0
     weak_s: float = 2.0
     """Weak detections are believed so long after a sure one: a coat on a hook is a weak person for ever."""

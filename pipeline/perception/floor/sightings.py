@@ -26,7 +26,8 @@ class Sightings:
     `camera`, `row`: int (N,), where a box came from; `slices`: C slices of the N. `edges_px`: float64 (N, 4),
     undistorted. `cut`: bool (N, 4), the edge lies at the picture's edge. `score`: float64 (N,). `twin`: bool (N,), a
     surer box of the camera shows the same body. `track`: int (N,), the camera's own track or -1. `information`: float64
-    (N, 3, 3) and `vector` (N, 3), what the key points say about (x, y, height); `posed`: bool (N,), there are any.
+    (N, 3, 3) and `vector` (N, 3), what the key points say about (x, y, height), `theta` (N, 3) and `covariance`
+    (N, 3, 3) the same with a loose height; `posed`: bool (N,), there are any.
     `box_px`, `keypoints_px`: as detected, float32 (N, 4) and (N, 17, 3).
     """
 
@@ -42,39 +43,14 @@ class Sightings:
     track: np.ndarray
     information: np.ndarray
     vector: np.ndarray
+    theta: np.ndarray
+    covariance: np.ndarray
     posed: np.ndarray
     box_px: np.ndarray
     keypoints_px: np.ndarray
 
     def __len__(self) -> int:
         return len(self.camera)
-
-    def of_cameras(self, cameras: np.ndarray) -> CameraSightings:
-        """The boxes of some cameras, by index."""
-        place = np.full(len(self.looked), -1)
-        place[cameras] = np.arange(len(cameras))
-        index = np.flatnonzero(place[self.camera] >= 0)
-        return CameraSightings(
-            index, place[self.camera[index]], self.offset_s[cameras], self.edges_px[index], self.cut[index],
-            self.score[index], self.twin[index], self.information[index], self.vector[index], self.posed[index],
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CameraSightings:
-    """Boxes of some cameras: `index` int (n,) into the `Sightings`, `camera` int (n,) into those cameras; the rest as
-    there."""
-
-    index: np.ndarray
-    camera: np.ndarray
-    offset_s: np.ndarray
-    edges_px: np.ndarray
-    cut: np.ndarray
-    score: np.ndarray
-    twin: np.ndarray
-    information: np.ndarray
-    vector: np.ndarray
-    posed: np.ndarray
 
 
 def sightings(
@@ -107,19 +83,37 @@ def sightings(
         cut = np.column_stack([box[:, :2] <= end[:2], box[:, 2:] >= end[2:]])
         posed = np.zeros(n, bool)
         information, vector = np.zeros((n, 3, 3)), np.zeros((n, 3))
+        theta, covariance = np.zeros((n, 3)), np.zeros((n, 3, 3))
         for _, members, _, least, _, _ in PARTS:
             posed |= (people.keypoints_px[:, members, 2] >= least).any(1)
         if posed.any():
             points = floor_points(camera, people[posed])
             information[posed], vector[posed] = points.information, points.vector
+            theta[posed], covariance[posed] = points.theta, points.covariance
         parts.append(
             (np.full(n, c), rows, undistorted_box(camera, box), cut, people.score.astype(float),
-             _twins(box, people.score), look.track_id[rows], information, vector, posed, people.xyxy_px,
+             _twins(box, people.score), look.track_id[rows], information, vector, theta, covariance,
+             posed, people.xyxy_px,
              people.keypoints_px)
         )  # fmt: skip
     if not parts:
-        shapes = ((0,), (0,), (0, 4), (0, 4), (0,), (0,), (0,), (0, 3, 3), (0, 3), (0,), (0, 4), (0, 17, 3))
-        kinds = (int, int, float, bool, float, bool, int, float, float, bool, np.float32, np.float32)
+        shapes = (
+            (0,),
+            (0,),
+            (0, 4),
+            (0, 4),
+            (0,),
+            (0,),
+            (0,),
+            (0, 3, 3),
+            (0, 3),
+            (0, 3),
+            (0, 3, 3),
+            (0,),
+            (0, 4),
+            (0, 17, 3),
+        )
+        kinds = (int, int, float, bool, float, bool, int, float, float, float, float, bool, np.float32, np.float32)
         joined = [np.zeros(shape, kind) for shape, kind in zip(shapes, kinds, strict=True)]
     else:
         joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

@@ -9,7 +9,7 @@ not seen coast, and end only where one can leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
 from pipeline.perception.floor.encounters import Encounter, Encounters
-from pipeline.perception.floor.person import Person, predict
+from pipeline.perception.floor.person import Person, note_posture, predict
 from pipeline.perception.floor.scene import scene_of
+from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings, overlap, sightings
 from pipeline.perception.floor.upkeep import Upkeep
@@ -44,6 +45,7 @@ class FloorTracker:
         self.people: list[Person] = []
         self._candidates: list[Person] = []
         self._worlds = Worlds(self._settings)
+        self._sharpness = Sharpness(self._settings.association.sharp)
         self._close: dict[tuple[str, str], _Closeness] = {}
         self._encounters = Encounters()
         self.encounters: list[Encounter] = []
@@ -59,7 +61,8 @@ class FloorTracker:
         seen = sightings(
             self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
         )  # fmt: skip
-        self._upkeep = Upkeep(seen, self.scene.bank.ids, at_ns, self._dt_s, s)
+        scored = replace(s.association, sharp=self._sharpness.exponent)
+        self._upkeep = Upkeep(seen, self.scene.bank.ids, at_ns, self._dt_s, s, scored)
         free = np.ones(len(seen), bool)
         self._follow(seen, free)
         self._note_alone()
@@ -94,6 +97,7 @@ class FloorTracker:
             return
         clustered = self._worlds.members()
         matches = self._matches(active, seen, free)
+        self._sharpness.learn(matches.box, matches.detected, seen.score)
         owner = np.full(len(seen), "", dtype=object)
         for person, boxes in zip(active, matches.box, strict=True):
             owner[boxes[boxes >= 0]] = person.track_id
@@ -124,9 +128,10 @@ class FloorTracker:
         bodies = Bodies(
             mean, np.reshape([p.covariance for p in group], (-1, 6, 6)), mean[:, :2], np.zeros(len(group), int),
             self.scene.shown(mean[:, :2]), np.array([p.sure_ns >= self._fresh_ns for p in group], bool),
-            ~np.eye(len(group), dtype=bool), np.zeros((0, 6)), free[None], self._upkeep.continuity(group),
+            ~np.eye(len(group), dtype=bool), np.zeros((0, 6)), free[None],
+            *self._upkeep.other_posture(group), self._upkeep.continuity(group),
         )  # fmt: skip
-        return associate(self.scene.bank, seen, bodies, self._settings.body, self._settings.association)
+        return associate(self.scene.bank, seen, bodies, self._settings.body, self._upkeep.association)
 
     def _confirm(self, seen: Sightings) -> None:
         """Candidates with enough evidence become people; one that a lost person can have walked to is that person."""
@@ -176,6 +181,8 @@ class FloorTracker:
         lost.mean, lost.covariance, lost.trail = found.mean, found.covariance, found.trail
         lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
         lost.hits += found.hits
+        lost.bent = found.bent
+        note_posture(lost, self._settings.body)
         lost.views, lost.expected, lost.quality, lost.lost_ns = found.views, found.expected, found.quality, 0
         lost.camera_tracks = found.camera_tracks
 
@@ -242,7 +249,6 @@ class FloorTracker:
             velocity_m_s=person.mean[4:].copy(),
             last_seen_ns=person.seen_ns,
             sources=dict(sorted(person.sources.items())),
-            height_m=float(person.mean[2]),
         )
 
 

@@ -10,45 +10,40 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.perception.floor.associate import Matches
-from pipeline.perception.floor.person import Person, limit
-from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.person import Person, limit, note_posture, other_posture
+from pipeline.perception.floor.settings import AssociationSettings, FloorSettings
 from pipeline.perception.floor.sightings import Sightings
 
 FADING_S = 3.5
 """Memory of support."""
-STATURE_S = 60.0
-"""Somebody's own height and width are a mean over so long, once they have been seen for so long."""
-FIRST_S = 2.0
-"""What is known of anybody's counts as if they had been seen for so long."""
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """One window: its sightings, time and length."""
+    """One window: its sightings, time and length. `association`: those settings, with what scores are known to mean."""
 
     seen: Sightings
     camera_ids: tuple[str, ...]
     now_ns: int
     dt_s: float
     settings: FloorSettings
+    association: AssociationSettings
 
-    def settle(self, people: Sequence[Person], rows: np.ndarray, matches: Matches, alone: bool = True) -> None:
-        """Give people the outcome of rows (K,) of the matches. Only who is `alone` can be seen to bend down: in a crowd
-        a missing head is more likely a mistake."""
+    def settle(self, people: Sequence[Person], rows: np.ndarray, matches: Matches) -> None:
+        """Give people the outcome of rows (K,) of the matches."""
         box = matches.box[rows]
         has = box >= 0
         mean, covariance = limit(matches.mean[rows], self.settings.body), matches.covariance[rows]
         chance = np.where(self.seen.looked, matches.detected[rows], 0.0)
         fade = float(np.exp(-self.dt_s / FADING_S))
-        body = self.settings.body
-        due = chance.sum(1)
-        bent = ((due > body.bent_least) & (matches.heads[rows] < body.bent_share * due) & alone).tolist()
+        changed = matches.changed[rows].tolist()
         count, quality = has.sum(1).tolist(), matches.quality[rows].sum(1).tolist()
         expected = np.where(has, 1.0, chance).sum(1).tolist()
         evidence = (has - 0.8 * chance * ~has).sum(1).tolist()
         of, cameras = np.nonzero(has)
         ends = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
         mine = box[of, cameras]
+        posed = self.seen.posed[mine]
         source, score, track = self.seen.row[mine].tolist(), self.seen.score[mine], self.seen.track[mine].tolist()
         cameras, mine = cameras.tolist(), mine.tolist()
         for k, person in enumerate(people):
@@ -58,7 +53,10 @@ class Upkeep:
             person.quality = person.quality * fade + quality[k]
             person.expected = person.expected * fade + expected[k]
             person.evidence += evidence[k]
-            person.bent_s = person.bent_s + self.dt_s if bent[k] else 0.0
+            person.bent ^= changed[k]
+            if count[k]:
+                person.posed = bool(posed[ends[k] : ends[k + 1]].any())
+            note_posture(person, self.settings.body)
             part = slice(ends[k], ends[k + 1])
             person.boxes = dict(zip(cameras[part], mine[part], strict=True))
             person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}
@@ -70,15 +68,16 @@ class Upkeep:
         person.hits += 1
         if score >= self.settings.association.sure_score:
             person.sure_ns = self.now_ns
-        body = self.settings.body
-        person.learnt_s = min(person.learnt_s + self.dt_s, STATURE_S)
-        gain = self.dt_s / (FIRST_S + person.learnt_s)
-        person.stature_m += gain * (min(max(float(person.mean[2]), 1.4), 2.0) - person.stature_m)
-        person.width_m += gain * (min(max(float(person.mean[3]), 0.2), 0.45) - person.width_m)
-        person.width_m = min(max(person.width_m, body.half_width_m - 0.1), body.half_width_m + 0.1)
         for c, track in tracks:
             if track >= 0:
                 person.camera_tracks[c] = (track, self.now_ns)
+
+    def other_posture(self, group: Sequence[Person]) -> tuple[np.ndarray, ...]:
+        """Where people would be had they bent down or got up, how likely that is, who is bent now and who has key
+        points: (T, ...); and the window's length."""
+        bent = np.array([p.bent for p in group], bool)
+        posed = np.array([p.posed for p in group], bool)
+        return *other_posture(group, self.dt_s, self.settings.body), bent, posed, self.dt_s
 
     def continuity(self, group: Sequence[Person]) -> np.ndarray | None:
         """Gains (T, N) from the cameras' own trackers, for who was which of their tracks, and against everybody else;

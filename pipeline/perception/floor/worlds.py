@@ -111,7 +111,7 @@ class Worlds:
 
     def _is_lost(self, person: Person, candidates: Sequence[Person]) -> bool:
         near = (float(np.abs(c.xy_m - person.xy_m).max()) < self._s.lonely_m for c in candidates)
-        return person.bent_s >= self._all.body.bent_s and any(near)
+        return person.bent and any(near)
 
     def _apart(self, people: Sequence[Person]) -> np.ndarray:
         """Metres (T, T) between predicted places; infinite for who cannot be taken for one another, as it is known well
@@ -193,9 +193,9 @@ class Worlds:
             Bodies(
                 mean, np.stack([p.covariance for p in group]), np.concatenate([way.start for way in ways]), world_of,
                 scene.shown(mean[:, :2]), np.array([p.sure_ns >= fresh_ns for p in group]), before,
-                np.stack([p.mean for p in people]), mine, upkeep.continuity(group),
+                np.stack([p.mean for p in people]), mine, *upkeep.other_posture(group), upkeep.continuity(group),
             ),
-            self._all.body, self._all.association, self._s.soft,
+            self._all.body, upkeep.association, self._s.soft,
         )  # fmt: skip
         weight = np.array([way.world.weight - way.cost for way in ways])
         weight += np.bincount(world_of, matches.evidence, len(ways))
@@ -214,7 +214,7 @@ class Worlds:
                 worlds.append((World(lives, weight[k] - weight[kept[0]]), first[k]))
             rows = [np.arange(row, row + len(world.people)) for world, row in worlds]
             lives = [p for world, _ in worlds for p in world.people]
-            upkeep.settle(lives, np.concatenate(rows), matches, alone=len(worlds[0][0].people) == 1)
+            upkeep.settle(lives, np.concatenate(rows), matches)
             cluster.worlds = [world for world, _ in worlds]
             best += cluster.worlds[0].people
         return best
