@@ -45,21 +45,23 @@ class Camera:
     def project(self, points_m: np.ndarray) -> np.ndarray:
         """World points (..., 3) to distorted pixels (..., 2); NaN where a point is not in front of the camera."""
         points = np.asarray(points_m, float)
-        flat = points.reshape(-1, 3)
-        camera = (flat - self.position_m) @ self.rotation.T
-        out = np.full((len(flat), 2), np.nan)
-        front = camera[:, 2] > 1e-6
-        x, y = (camera[front, :2] / camera[front, 2:]).T
+        x, y, z = self.rotation @ (points.reshape(-1, 3) - self.position_m).T
+        shown = z > 1e-6
+        if not shown.all():
+            z = np.where(shown, z, 1.0)
+        x, y = x / z, y / z
         k1, k2, p1, p2, k3 = self.distortion
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
         xd = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
         yd = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
         # Far outside the picture the polynomial turns back and would fold points into view.
-        valid = r2 < self.valid_radius**2
-        u = self.matrix[0, 0] * xd + self.matrix[0, 1] * yd + self.matrix[0, 2]
-        v = self.matrix[1, 1] * yd + self.matrix[1, 2]
-        out[front] = np.where(valid[:, None], np.column_stack([u, v]), np.nan)
+        shown &= r2 < self.valid_radius**2
+        out = np.empty((len(x), 2))
+        out[:, 0] = self.matrix[0, 0] * xd + self.matrix[0, 1] * yd + self.matrix[0, 2]
+        out[:, 1] = self.matrix[1, 1] * yd + self.matrix[1, 2]
+        if not shown.all():
+            out[~shown] = np.nan
         return out.reshape(*points.shape[:-1], 2)
 
     @cached_property

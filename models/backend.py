@@ -2,7 +2,8 @@
 """Running the networks: pictures of all cameras in, people or products out.
 
 An OpenVINO folder (what `models.export` writes by default) runs through the OpenVINO runtime: one request a picture,
-as many at a time as the CPU has streams, with the conversion from BGR bytes inside the graph. Everything else that
+as many at a time as the CPU has streams, with the conversion from BGR bytes inside the graph; one that was exported for
+any width spends less time on a narrow picture. Everything else that
 Ultralytics can load (`.pt`, `.onnx`, TensorRT `.engine`) runs through its `AutoBackend`, one batch for all pictures.
 """
 
@@ -22,6 +23,10 @@ from pipeline.messages import Detections
 
 Backend = Literal["auto", "openvino", "torch"]
 PADDING_GREY = 114
+PARTS = (0.375, 0.5, 0.75)
+"""Shares of its width for which an export that takes any width is laid out as well: a fixed size costs a third less."""
+STRIDE_PX = 32
+"""Sides of a YOLO's input are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class _Network:
         elif backend == "openvino":
             raise WeightsError(f"{found.path}: expected an OpenVINO folder; make one with `walkout models export`")
         else:
-            self._engine = _UltralyticsEngine(found)
+            self._engine = _UltralyticsEngine(found, self.size_hw)
 
     def _predict(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, float, float, float]]:
         """One (rows (N, 4 + C + extra), scale, left, top) an image: rows above `min_score` after suppression.
@@ -81,13 +86,24 @@ class _Network:
         """
         if not images:
             return []
-        boxed = [letterbox(image, self.size_hw) for image in images]
+        boxed = [letterbox(image, self._input_hw(image)) for image in images]
         outputs = self._engine.run([b[0] for b in boxed])
         classes = len(self.names)
         return [
             (_decode(output, classes, self.extra, self.min_score, self.nms_iou), *box[1:])
             for output, box in zip(outputs, boxed, strict=True)
         ]
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """Shares of the input's width, ascending, at which a picture costs less than at the whole; none for most."""
+        return tuple(w / self.size_hw[1] for w in self._engine.widths[:-1])
+
+    def _input_hw(self, image: np.ndarray) -> tuple[int, int]:
+        """The narrowest of the network's inputs that holds the picture at the scale that it has in the whole one."""
+        height, width = self.size_hw
+        scaled = round(image.shape[1] * min(height / image.shape[0], width / image.shape[1]))
+        return height, next(w for w in self._engine.widths if w >= scaled)
 
 
 class PoseNetwork(_Network):
@@ -226,53 +242,73 @@ def _decode(output: np.ndarray, classes: int, extra: int, min_score: float, nms_
 
 
 class _OpenVinoEngine:
-    """OpenVINO runtime: requests of one picture each, spread over the CPU's streams."""
+    """OpenVINO runtime: requests of one picture each, spread over the CPU's streams. `widths`: of the inputs that it is
+    laid out for, ascending."""
 
     def __init__(self, weights: Weights, size_hw: tuple[int, int], threads: int | None) -> None:
         import openvino as ov
-        from openvino.preprocess import ColorFormat, PrePostProcessor
 
+        height, width = size_hw
+        parts = (round(share * width) for share in PARTS) if weights.dynamic else ()
+        self.widths = (*(w for w in parts if w % STRIDE_PX == 0), width)
         core = ov.Core()
         try:
-            model = core.read_model(next(weights.path.glob("*.xml")))
-            if weights.dynamic or weights.batch != 1:
-                model.reshape([1, 3, *size_hw])
-            steps = PrePostProcessor(model)
-            steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
-                ColorFormat.BGR
-            )
-            steps.input().model().set_layout(ov.Layout("NCHW"))
-            steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
-            config: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT"}
-            if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                config["INFERENCE_PRECISION_HINT"] = "bf16"
-            if threads:
-                config["INFERENCE_NUM_THREADS"] = threads
-            compiled = core.compile_model(steps.build(), "CPU", config)
+            self._queues = {}
+            for w in self.widths:
+                model = core.read_model(next(weights.path.glob("*.xml")))
+                if weights.dynamic or weights.batch != 1:
+                    model.reshape([1, 3, height, w])
+                self._queues[w] = ov.AsyncInferQueue(
+                    core.compile_model(_takes_bytes(model), "CPU", _openvino_config(core, threads))
+                )
         except RuntimeError as error:
             raise WeightsError(f"{weights.path}: OpenVINO cannot load it: {_first_line(error)}") from None
-        self._queue = ov.AsyncInferQueue(compiled)
-        self._results: list[np.ndarray] = []
-        self._queue.set_callback(self._collect)
-
-    def _collect(self, request, index: int) -> None:
-        self._results[index] = request.get_output_tensor(0).data[0].copy()
+        for queue in self._queues.values():
+            queue.set_callback(_keep_output)  # a method would keep this engine alive for ever
 
     def run(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        self._results = [None] * len(images)
+        results: list[np.ndarray | None] = [None] * len(images)
         for index, image in enumerate(images):
-            self._queue.start_async({0: image[None]}, index)
-        self._queue.wait_all()
-        return self._results
+            self._queues[image.shape[1]].start_async({0: image[None]}, (results, index))
+        for queue in self._queues.values():
+            queue.wait_all()
+        return results
+
+
+def _keep_output(request, place: tuple[list, int]) -> None:
+    results, index = place
+    results[index] = request.get_output_tensor(0).data[0].copy()
+
+
+def _takes_bytes(model):
+    """The model with the conversion from BGR bytes in front of it."""
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
+    return steps.build()
+
+
+def _openvino_config(core, threads: int | None) -> dict[str, object]:
+    config: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        config["INFERENCE_PRECISION_HINT"] = "bf16"
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    return config
 
 
 class _UltralyticsEngine:
     """PyTorch, ONNX Runtime or TensorRT, as Ultralytics loads them; on a GPU where there is one."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, size_hw: tuple[int, int]) -> None:
         import torch
         from ultralytics.nn.autobackend import AutoBackend
 
+        self.widths = (size_hw[1],)  # all pictures of a window go through in one batch
         self._torch = torch
         self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         half = self._device.type == "cuda"

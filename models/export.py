@@ -31,7 +31,8 @@ def export(
 
     Args:
         weights: a name of the registry or a path of `.pt` weights.
-        imgsz_hw: the fixed input size of the export; None is `registry.INPUT_HW`.
+        imgsz_hw: the input size of the export, whose width is the most that a pose network in OpenVINO takes, and fixed
+            otherwise; None is `registry.INPUT_HW`.
         int8: quantise with NNCF (OpenVINO) or TensorRT, measured on pictures of `data` (`data.yaml`).
     """
     source = resolve(weights, task, prefer="torch")
@@ -42,6 +43,7 @@ def export(
     if int8 and data is None:
         raise WeightsError("int8 needs pictures to measure ranges on: give the data.yaml of a data set")
     size = imgsz_hw or INPUT_HW[task]
+    dynamic = format == "openvino" and task == "pose" and not int8  # parts of pictures are narrow: `backend.PARTS`
     try:
         out.mkdir(parents=True, exist_ok=True)
         copy = shutil.copy(source.path, out / f"{_stem(weights)}.pt")  # the export lands beside what it is made from
@@ -50,7 +52,7 @@ def export(
     model = load_model(copy, task)
     made = Path(
         model.export(
-            format=_ULTRALYTICS_NAME[format], imgsz=list(size), batch=1, dynamic=False, simplify=True,
+            format=_ULTRALYTICS_NAME[format], imgsz=list(size), batch=1, dynamic=dynamic, simplify=True,
             half=not int8 and format != "onnx", int8=int8, data=str(data) if data else None, verbose=False,
         )
     )  # fmt: skip

@@ -63,7 +63,11 @@ app.add_typer(score_app, name="score")
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; made if it is not there.")]
 Log = Annotated[
     str | None,
-    typer.Option("--log", help="Event log: sqlite:///FILE or kafka://HOST:PORT. Default: an embedded one in OUT."),
+    typer.Option(
+        "--log",
+        envvar="WALKOUT_LOG_URL",
+        help="Event log: sqlite:///FILE or kafka://HOST:PORT. Default: an embedded one.",
+    ),
 ]
 PersonWeights = Annotated[
     str | None,
@@ -82,9 +86,18 @@ def run(
     log: Log = None,
     person_weights: PersonWeights = None,
     product_weights: ProductWeights = None,
-    video: Annotated[bool, typer.Option(help="Write the annotated mosaic video.")] = True,
+    video: Annotated[
+        bool | None, typer.Option(help="Write the annotated mosaic video; by default of recordings only.")
+    ] = None,
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="Leave heads as they are in the video of a recording.")
+    ] = False,
     evidence: Annotated[bool, typer.Option(help="Keep clips and stills of what was taken and put back.")] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    bills: Annotated[
+        bool, typer.Option("--bills/--no-bills", help="Not where a chain's cart, pay and review services make them.")
+    ] = True,
+    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
 ) -> None:
     """Run the whole path on a recording or on a store's live cameras: receipts, events, tracks, pictures."""
     from pipeline import runtime
@@ -96,11 +109,15 @@ def run(
         person_weights=person_weights,
         product_weights=product_weights,
         video=video,
+        uncovered=uncovered,
         evidence=evidence,
         progress=progress,
+        bills=bills,
+        port=port,
     )
     console = Console()
-    print_receipts(out, console)
+    if bills:
+        print_receipts(out, console)
     if summary.without_pass:
         console.print(f"[yellow]came in without a pass: {summary.without_pass}[/yellow]", highlight=False)
     console.print(

@@ -19,6 +19,7 @@ import numpy as np
 from calibration.layout import StoreLayout
 from pipeline.draw import INK, PAPER, QUIET, FloorPlan, colour_of, plain, put_label, put_text, to_int
 from pipeline.errors import OutputError
+from pipeline.heads import Heads
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
 
 NS = 1_000_000_000
@@ -44,6 +45,9 @@ class MosaicWriter:
     """All cameras in a grid with boxes and skeletons in their person's colour, the plan of the floor in the last tile,
     what happened as text below it. Drawn and encoded in a thread of its own.
 
+    Heads are covered for good, unless `covered` is false: a film is looked at to see what the trackers do, and is
+    copied about.
+
     Use as a context manager: the film is complete, and at `path`, after `close`; an error on the way leaves none.
     `OutputError` (from `add` or `close`) when it cannot be written.
     """
@@ -55,6 +59,8 @@ class MosaicWriter:
         camera_ids: Sequence[str],
         fps: float,
         tile_px: tuple[int, int] = (384, 216),
+        *,
+        covered: bool = True,
     ) -> None:
         self._path = Path(path)
         self._part = self._path.with_name(self._path.name + ".tmp")
@@ -63,6 +69,7 @@ class MosaicWriter:
         self._columns = int(np.ceil(np.sqrt(len(self._ids) + 1)))
         self._rows = int(np.ceil((len(self._ids) + 1) / self._columns))
         self._plan = FloorPlan(layout, (tile_px[0], tile_px[1] - CAPTION_PX), names=False)
+        self._heads = Heads(layout) if covered else None
         self._trails: dict[str, deque] = {}
         self._canvas = np.full((self._rows * tile_px[1], self._columns * tile_px[0], 3), INK, np.uint8)
         self._start_ns: int | None = None
@@ -158,6 +165,9 @@ class MosaicWriter:
                 tile[:] = INK
             cv2.resize(small, size, dst=tile[: size[1], : size[0]], interpolation=cv2.INTER_LINEAR)
             tracks = window.camera_tracks.get(camera_id)
+            if self._heads is not None:
+                heads = self._heads.boxes(camera_id, window.frame_set.mid_ns, tracks, window.floor_tracks)
+                _cover(tile[: size[1], : size[0]], heads, size[0] / frame.size_px[0])
             if tracks is not None:
                 self._draw_people(tile, tracks, size[0] / frame.size_px[0], owner, window.labels)
             put_label(tile, camera_id, (6, 6), INK)
@@ -206,3 +216,13 @@ class MosaicWriter:
         for k, line in enumerate(reversed(window.captions[-3:])):
             y = self._tile_px[1] - 6 - 15 * k
             put_text(tile, plain(line)[:52], np.array([8, y]), INK if k == 0 else QUIET, 0.38)
+
+
+def _cover(tile: np.ndarray, heads: Sequence[np.ndarray], scale: float) -> None:
+    """In place: one colour a head, the mean of its pixels."""
+    height, width = tile.shape[:2]
+    for x1, y1, x2, y2 in (np.asarray(head) * scale for head in heads):
+        x1, y1 = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
+        x2, y2 = min(int(np.ceil(x2)), width), min(int(np.ceil(y2)), height)
+        if x1 < x2 and y1 < y2:
+            tile[y1:y2, x1:x2] = tile[y1:y2, x1:x2].mean((0, 1))

@@ -1,44 +1,53 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Where a run writes its events and gets its receipts from: the event log, and an aggregator that reads it. Beside it
-the payment desk and the review, which read the receipts."""
+the payment desk and the review, which read the receipts.
+
+Of live cameras whose log is elsewhere, events go to the shop's own disk first, and whoever reads the log does so in
+threads: an outage stops nothing but bills, which are made when it is over.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from pipeline.cart.aggregator import TOPICS, Aggregator
+from pipeline.books import Books, LiveBooks
 from pipeline.cart.paper import PaperSettings, write_papers
-from pipeline.errors import EventLogError
-from pipeline.eventlog import EventLog, open_log
+from pipeline.errors import StateUnreachableError
+from pipeline.eventlog import EventLog, is_elsewhere, log_opener, open_log
+from pipeline.eventlog.spool import SpooledLog
+from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.messages import Event, ReceiptIssued, VisitClosed
-from pipeline.payment.embedded import BANK_FILE, EmbeddedPayments, LivePayments
-from pipeline.review.embedded import EmbeddedReview
+from pipeline.payment.embedded import EmbeddedPayments, LivePayments
+from pipeline.payment.providers import BANK_FILE
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
 from pipeline.shop import Shop
 
-LOG_FILE, STATE_FILE = "log.sqlite", "state.sqlite"
+logger = logging.getLogger(__name__)
+
+LOG_FILE, STATE_FILE, SPOOL_FILE = "log.sqlite", "state.sqlite", "spool.sqlite"
 _AGGREGATE_EVERY_S = 0.5
 _PAYMENTS_EVERY_S = 5.0
 """payments.json has all payments of a live shop: it is not written anew for each call to the provider."""
 _CATCH_UP_S = 120.0
+_SEND_S = 60.0
 
 
 @dataclass
 class Journal:
-    """The event log, the aggregator and the payment desk on it. `live`: the state may hold receipts of earlier days,
-    and they count. `payments`: None where the settings want none.
+    """The event log, the books and the payment desk on it. `live`: the state may hold receipts of earlier days, and
+    they count. `books`: None where bills are made elsewhere. `payments`: None where the settings want none.
     """
 
     log: EventLog
-    aggregator: Aggregator
+    books: Books | LiveBooks | None
     folder: RunFolder
     live: bool
     payments: EmbeddedPayments | LivePayments | None = None
-    review: EmbeddedReview | None = None
     paper: PaperSettings = field(default_factory=PaperSettings)
     closings: list[VisitClosed] = field(default_factory=list)
     _known: list[ReceiptIssued] = field(default_factory=list)
@@ -60,42 +69,56 @@ class Journal:
             self.log.append(events)
             self.folder.add_events(events)
             self.closings += [e for e in events if isinstance(e, VisitClosed)]
-        if abs(at_ns - self._stepped_ns) >= _AGGREGATE_EVERY_S * 1e9:
+        if self.books is not None and abs(at_ns - self._stepped_ns) >= _AGGREGATE_EVERY_S * 1e9:
             self._stepped_ns = at_ns
-            read = 0
-            while new := self.aggregator.step(timeout_s=0):
-                read += new
+            read = self.books.step()
             if self.payments and self.payments.step():
                 self._stale = True
-            if self.review:
-                self.review.step()
             if self._stale and abs(at_ns - self._told_ns) >= _PAYMENTS_EVERY_S * 1e9:
                 self._stale, self._told_ns, self._paid = False, at_ns, -1
-            if (read or self._paid < 0) and self.closings:
+            if (read or self._paid < 0) and (self.closings or self.live):
                 self.write()
 
+    def waiting(self) -> int:
+        """How many events wait for a log that is away."""
+        return self.log.waiting() if isinstance(self.log, SpooledLog) and self.log.away else 0
+
     def finish(self) -> None:
-        """Every closing of this run becomes a receipt before this returns."""
-        if not self.aggregator.catch_up(self.log.ends(TOPICS), _CATCH_UP_S):
-            raise EventLogError(f"the event log did not give back within {_CATCH_UP_S:g} s what was written to it")
-        if self.payments:
-            self.payments.finish(_CATCH_UP_S)
-        if self.review:
-            self.review.finish(_CATCH_UP_S)
+        """Every closing of this run becomes a receipt before this returns; of a live shop whose log is away, when it is
+        started again."""
+        sent = not isinstance(self.log, SpooledLog) or self.log.flush(_SEND_S)
+        if self.books is None:
+            return
+        if sent:
+            self.books.finish(_CATCH_UP_S)
+            if self.payments:
+                self.payments.finish(_CATCH_UP_S)
+        else:
+            logger.warning("bills of the last visits are made when the shop is started again: the event log is away")
         self._written = self._paid = -1
         self.write()
 
     def receipts(self) -> list[ReceiptIssued]:
         """Of a recording, only its own visits': on a shared log there are others. Each is read from the state once:
         this is asked between the cameras' windows, and a live shop has the receipts of years."""
-        if new := self.aggregator.receipts_after(self._newest):
+        if self.books is not None and (new := self.books.receipts_after(self._newest)):
             self._newest = new[-1][0]
             self._known += [receipt for _, receipt in new]
         mine = {c.visit_id for c in self.closings}
         return [r for r in self._known if self.live or r.visit_id in mine]
 
     def write(self) -> None:
-        """receipts.json, payments.json and the receipts for people, where there is something new."""
+        """receipts.json, payments.json and the receipts for people, where there is something new. A live shop whose
+        database is away does so later."""
+        try:
+            self._write()
+        except StateUnreachableError as error:
+            if not self.live:
+                raise
+            logger.warning("receipts and payments are written down later: %s", error)
+            self._written = self._paid = -1
+
+    def _write(self) -> None:
         receipts = self.receipts()
         if new := {r.receipt_id for r in receipts[self._papers :]}:
             write_papers(self.folder.path, [r for r in receipts if r.receipt_id in new], self.paper)
@@ -109,39 +132,38 @@ class Journal:
 
 
 @contextmanager
-def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder) -> Iterator[Journal]:
-    live = shop.recording is None
-    if not live:  # a recording is run from scratch
+def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder, bills: bool = True) -> Iterator[Journal]:
+    """A recording's log, state and payments lie in its run's `folder` and are made anew. A live store's are those of
+    its gates and pages: log and files in the store's own folder where the settings name no others, state in the
+    database of its entry.yaml. `bills`: False where a chain makes them."""
+    live, store_id = shop.recording is None, shop.layout.store_id
+    home = shop.folder if live else folder.path
+    if live:
+        state_url = load_entry_settings(shop.folder).state_url
+    else:
+        state_url = f"sqlite:///{home / STATE_FILE}"
         for name in (STATE_FILE, LOG_FILE, BANK_FILE):
             for suffix in ("", "-wal", "-shm", "-journal"):
-                (folder.path / f"{name}{suffix}").unlink(missing_ok=True)
-    log_url = settings.log_url or f"sqlite:///{folder.path / LOG_FILE}"
-    state_url, store_id = f"sqlite:///{folder.path / STATE_FILE}", shop.layout.store_id
-    log = open_log(log_url)
-    try:
-        # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
-        tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
-        aggregator = Aggregator(
-            log,
-            state_url,
-            shop.prices,
-            settings.billing,
-            group=f"walkout-cart-{store_id}{tail}",
-            stores=[store_id],
-            start=None if live else log.ends(TOPICS),
-        )
-        with ExitStack() as stack:
-            stack.callback(aggregator.close)
-            payments = None
-            if settings.payment.provider != "none":
-                here = (state_url, folder.path, store_id, settings.payment)
-                payments = LivePayments(log_url, *here) if live else EmbeddedPayments(log, *here, live=False, tail=tail)
-                stack.callback(payments.close)
-            review = EmbeddedReview(log, state_url, shop.prices, store_id, settings.review, live=live, tail=tail)
-            stack.callback(review.close)
-            journal = Journal(log, aggregator, folder, live, payments, review, settings.paper)
-            if live:
-                journal.write()  # receipts of earlier days are there from the start
-            yield journal
-    finally:
-        log.close()
+                (home / f"{name}{suffix}").unlink(missing_ok=True)
+    log_url = settings.log_url or f"sqlite:///{home / LOG_FILE}"
+    spooled = live and is_elsewhere(log_url)
+    with ExitStack() as stack:
+        log = SpooledLog(home / SPOOL_FILE, log_opener(log_url)) if spooled else open_log(log_url)
+        stack.callback(log.close)
+        books = payments = None
+        if bills:
+            # Runs of recordings are strangers to each other, even on one log; a live store is one group for ever.
+            tail = "" if live else "-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12]
+            if live and (spooled or not state_url.startswith("sqlite:")):
+                books = LiveBooks(log_url, state_url, store_id, shop.prices, settings)
+            else:
+                books = Books(log, state_url, store_id, shop.prices, settings, live=live, tail=tail)
+            stack.callback(books.close)
+        if bills and settings.payment.provider != "none":
+            here = (state_url, home, store_id, settings.payment)
+            payments = LivePayments(log_url, *here) if live else EmbeddedPayments(log, *here, live=False, tail=tail)
+            stack.callback(payments.close)
+        journal = Journal(log, books, folder, live, payments, settings.paper)
+        if live and books is not None:
+            journal.write()  # receipts of earlier days are there from the start
+        yield journal

@@ -95,6 +95,7 @@ class FloorTrack:
 
     `floor_xy_m`: float64 (2,). `covariance_m2`: float64 (2, 2). `velocity_m_s`: float64 (2,).
     `sources`: camera id -> row in that camera's `CameraTracks` that supports the track in this window.
+    `height_m`: apparent height, less of who bends; None where the tracker says nothing of it.
     """
 
     track_id: str
@@ -104,6 +105,7 @@ class FloorTrack:
     velocity_m_s: np.ndarray
     last_seen_ns: int
     sources: dict[str, int] = field(default_factory=dict)
+    height_m: float | None = None
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,12 @@ class RunPictures:
         title: str,
         floor_plan: Path,
         mosaic: Path | None,
+        *,
+        covered: bool = True,
     ) -> None:
         self._layout, self._catalogue, self._title, self._floor_plan = layout, catalogue, title, floor_plan
         fps = max(spec.fps for spec in layout.cameras)
-        self._film = MosaicWriter(mosaic, layout, camera_ids, fps) if mosaic else None
+        self._film = MosaicWriter(mosaic, layout, camera_ids, fps, covered=covered) if mosaic else None
         self._shoppers: dict[str, str] = {}
         """visit id -> shopper id."""
         self._labels: dict[str, str] = {}

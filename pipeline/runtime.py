@@ -5,7 +5,8 @@
 
     capture -> perception -> shelf -> gate -> event log -> cart (aggregator) -> receipts.json
 
-One window after the other, in one thread; the cameras' readers, the networks and the picture writer use the others.
+One window after the other: capture and perception in one thread, what follows in another, so that the network is at
+work on a window while the one before goes on its way; the cameras' readers and the picture writer have their own.
 Nothing here decides anything: the rooms do.
 """
 
@@ -15,15 +16,16 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.capture.sources import CameraStatus
+from pipeline.ahead import ahead
 from pipeline.capture.window import Capture
 from pipeline.ending import Ending
-from pipeline.errors import RecordingError
+from pipeline.errors import CaptureError, RecordingError
+from pipeline.eventlog import log_opener
 from pipeline.evidence.keeper import EvidenceKeeper
 from pipeline.evidence.opening import open_keeper, tombstones
 from pipeline.gate import GateKeeper, GateUpdate
@@ -34,21 +36,24 @@ from pipeline.gate.live import LiveGate
 from pipeline.journal import Journal, open_journal
 from pipeline.messages import (
     Event,
-    FrameSet,
     PersonWithoutPass,
 )
+from pipeline.observe.health import Health, serving_health
 from pipeline.observe.metrics import WITHOUT_PASS
 from pipeline.operations.show import FloorShow
+from pipeline.perception.identity.watch import IdentityWatch
 from pipeline.run_diff import RunDifference, compare_runs
 from pipeline.run_files import FLOOR_PLAN, MOSAIC, SUMMARY, RunFolder
 from pipeline.run_pictures import RunPictures
-from pipeline.shop import NO_WEIGHTS, Shop, Stages, load_stages, versions
+from pipeline.run_screen import CameraReports, RunScreen
+from pipeline.shop import NO_WEIGHTS, Perceived, Shop, Stages, load_stages, versions
 from pipeline.state import Database
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading. `source`: the
+    """run.json. Times in seconds; `stages_s`: time spent in each stage, of the `wall_s` after loading; capture and
+    perception run beside the others, which wait for them (`waiting`). `source`: the
     folder of the recording, or of the store. `evidence`: shelf events that were cut, clips and stills (`items`) and
     their bytes, and those that are missing; empty when none were wanted."""
 
@@ -82,9 +87,12 @@ def run(
     log_url: str | None = None,
     person_weights: str | None = None,
     product_weights: str | None = None,
-    video: bool = True,
+    video: bool | None = None,
+    uncovered: bool = False,
     evidence: bool = True,
     progress: bool = True,
+    port: int | None = None,
+    bills: bool = True,
     stages: Callable[[Shop], Stages] | None = None,
 ) -> RunSummary:
     """Run the whole path on a recording, or on a store's live cameras until interrupted, and write `out_dir`.
@@ -92,18 +100,27 @@ def run(
     Args:
         source: a recording (docs/recording.md) or a store's folder (layout, catalogue, planogram, settings).
         out_dir: receives receipts.json, events.jsonl, tracks.csv, detections.npz, run.json, the pictures, and the
-            embedded log and cart state. A recording starts from scratch, a live store goes on where it was.
-        log_url: event log; by default the settings' one, else an embedded one in `out_dir`.
+            embedded log and cart state of a recording, which starts from scratch. A live store goes on where it was:
+            its log and state are in its own folder, or where its settings say.
+        log_url: event log; by default the settings' one, else an embedded one.
         person_weights, product_weights: instead of the settings'; product weights `none` for no product network.
-        video: write the annotated mosaic video; the floor plan is always drawn.
+        video: write the annotated mosaic video; by default of a recording, and not of live cameras, of which it would
+            be days. The floor plan is always drawn.
+        uncovered: heads are left as they are in it. Refused for live cameras.
         evidence: keep clips and stills of the shelf events, as the settings say (docs/evidence.md).
         progress: show a bar, and camera failures as they happen, on the terminal.
+        bills: False where a chain's services make bills and payments of a live store's events (`walkout cart serve`).
+        port: serve health and metrics on 127.0.0.1 meanwhile.
         stages: makes perception and shelf; by default with the networks that the settings name.
 
     Raises `WalkoutError`; the folder then holds no half-written file.
     """
     began = time.perf_counter()
     shop = Shop.open(source)
+    if shop.recording is not None and not bills:
+        raise RecordingError(f"{source}: a recording makes its own bills: leave out --no-bills")
+    if uncovered and shop.recording is None:
+        raise CaptureError(f"{source}: films of live cameras have their heads covered: leave out --uncovered")
     settings = shop.settings.model_copy(
         update={
             k: v
@@ -111,21 +128,24 @@ def run(
             if v is not None
         }
     )
+    if settings.log_url:
+        log_opener(settings.log_url)  # a wrong address is said before networks are loaded
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out_dir))
+        health = stack.enter_context(serving_health(port))
         erased = tombstones(folder.path) if shop.recording is not None else []
         made = stages(shop) if stages else load_stages(shop, settings)
-        journal = stack.enter_context(open_journal(shop, settings, folder))
-        screen = stack.enter_context(_Screen(shop) if progress else nullcontext())
-        cameras = _CameraReports(shop, screen)
-        pictures = stack.enter_context(_pictures(shop, folder, video))
+        journal = stack.enter_context(open_journal(shop, settings, folder, bills))
+        screen = stack.enter_context(RunScreen(shop) if progress else nullcontext())
+        cameras = CameraReports(shop, screen)
+        pictures = stack.enter_context(_pictures(shop, folder, video, uncovered))
         capture = stack.enter_context(shop.capture(cameras.report, look_back=evidence))
         proof = stack.enter_context(open_keeper(shop, folder.path, capture, evidence, erased))
         keeper = GateKeeper(shop.layout)
         live = stack.enter_context(_live_gate(shop, keeper, journal)) if shop.recording is None else None
         floor = stack.enter_context(FloorShow(shop.folder if live else folder.path, live=live is not None))
         ending = stack.enter_context(Ending(live is not None))
-        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, proof, ending)
+        loop = _Loop(shop, made, folder, journal, pictures, cameras, screen, keeper, live, floor, proof, ending, health)
         start = time.perf_counter()
         loop.run(capture)
         wall_s = time.perf_counter() - start
@@ -180,12 +200,14 @@ class _Loop:
 
     def __init__(
         self, shop: Shop, stages: Stages, folder: RunFolder, journal: Journal, pictures: RunPictures,
-        cameras: _CameraReports, screen: _Screen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
-        evidence: EvidenceKeeper | None, ending: Ending,
+        cameras: CameraReports, screen: RunScreen | None, gate: GateKeeper, live: LiveGate | None, floor: FloorShow,
+        evidence: EvidenceKeeper | None, ending: Ending, health: Health,
     ) -> None:  # fmt: skip
         self._shop, self._stages, self._folder, self._journal = shop, stages, folder, journal
         self._pictures, self._cameras, self._screen = pictures, cameras, screen
         self._gate, self._live, self._floor, self._evidence, self._ending = gate, live, floor, evidence, ending
+        self._health = health
+        self._who = IdentityWatch(shop.layout)
         self._taps = live or shop.taps()
         self._labels = Labels(f"{time.time_ns() // 1_000_000:x}-" if live else "")
         self._without_pass = 0
@@ -195,34 +217,49 @@ class _Loop:
         self._footage_ns = 0
 
     def run(self, capture: Capture) -> None:
-        windows = iter(capture)
         try:
-            while not self._ending.asked:
-                with self._timed("capture"), self._ending.at_once():
-                    frame_set = next(windows, None)
-                if frame_set is None:
-                    break
-                self._window(frame_set)
+            with closing(ahead(self._perceive(capture))) as windows:
+                while not self._ending.asked:
+                    with self._timed("waiting"), self._ending.at_once():
+                        perceived = next(windows, None)
+                    if perceived is None:
+                        break
+                    self._window(perceived)
         except KeyboardInterrupt:
             if self._shop.recording is not None:
                 raise
         self._end()
 
-    def _window(self, frame_set: FrameSet) -> None:
+    def _perceive(self, capture: Capture) -> Iterator[Perceived]:
+        windows = iter(capture)
+        while True:
+            with self._timed("capture"):
+                frame_set = next(windows, None)
+            if frame_set is None:
+                return
+            with self._timed("perception"):
+                perceived = self._stages.perception.update(frame_set)
+            yield perceived
+
+    def _window(self, perceived: Perceived) -> None:
+        frame_set = perceived.frame_set
         self._windows += 1
         self._last_ns = frame_set.mid_ns
         self._footage_ns += frame_set.window_ns
         self._cameras.count(frame_set)
-        with self._timed("perception"):
-            perceived = self._stages.perception.update(frame_set)
+        with self._timed("identity"):
+            who = self._who.update(
+                perceived.camera_tracks.values(), perceived.floor_tracks, frame_set.mid_ns, frame_set.frames
+            )
+            identity_events = self._labels.events(who)
         with self._timed("shelf"):
             shelf_events = self._labels.events(self._stages.shelf.update(perceived))
         tracks = self._labels.tracks(perceived.floor_tracks)
         with self._timed("gate"):
-            self._gate.note(shelf_events)
+            self._gate.note([*identity_events, *shelf_events])
             taps = self._taps.until(frame_set.window_start_ns + frame_set.window_ns)
             update = self._gate.update(frame_set.mid_ns, tracks, taps)
-        events = [*shelf_events, *update.events, *self._see_out(update)]
+        events = [*identity_events, *shelf_events, *update.events, *self._see_out(update)]
         with self._timed("log"):
             self._journal.append(events, frame_set.mid_ns)
             if self._live is not None:
@@ -231,12 +268,13 @@ class _Loop:
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
-            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states())
+            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states(), self._journal.waiting())
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
         if self._evidence is not None:
             with self._timed("evidence"):
                 self._evidence.window(frame_set.mid_ns, perceived.camera_tracks, tracks, events)
         self._tell_staff(update)
+        self._health.beat()
         if self._screen is not None:
             self._screen.advance()
 
@@ -255,7 +293,10 @@ class _Loop:
         for left in update.exits:
             with self._timed("shelf"):
                 mine = [t for track_id in left.track_ids if (t := self._labels.inner(track_id)) is not None]
-                late = self._labels.events([e for track_id in mine for e in self._stages.shelf.flush(track_id)])
+                said = [
+                    e for track_id in mine for e in (*self._who.flush(track_id), *self._stages.shelf.flush(track_id))
+                ]
+                late = self._labels.events(said)
             with self._timed("gate"):
                 self._gate.note(late)
                 events += [*late, self._gate.close(left)]
@@ -328,71 +369,16 @@ def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[Liv
         database.close()
 
 
-class _CameraReports:
-    """How each camera did."""
-
-    def __init__(self, shop: Shop, screen: _Screen | None) -> None:
-        ids = [v.camera_id for v in shop.recording.videos] if shop.recording else [c.id for c in shop.layout.cameras]
-        self.frames = dict.fromkeys(ids, 0)
-        self.reports: list[CameraStatus] = []
-        self._screen = screen
-
-    def report(self, status: CameraStatus) -> None:
-        self.reports.append(status)
-        if self._screen is not None and status.state != "ended":
-            self._screen.say(f"camera {status.camera_id} is {status.state}: {status.reason}")
-
-    def count(self, frame_set: FrameSet) -> None:
-        for camera_id in frame_set.frames:
-            self.frames[camera_id] += 1
-
-    def states(self) -> dict[str, dict[str, Any]]:
-        last = {r.camera_id: r for r in self.reports}
-        return {
-            camera_id: {
-                "frames": frames,
-                "state": last[camera_id].state if camera_id in last else "live",
-                "reason": last[camera_id].reason if camera_id in last else "",
-            }
-            for camera_id, frames in self.frames.items()
-        }
-
-
-class _Screen:
-    """A progress bar; a live store has no end, so it shows only the windows so far."""
-
-    def __init__(self, shop: Shop) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        total = None
-        if shop.recording is not None:
-            total = round(shop.recording.duration_s * max(c.fps for c in shop.layout.cameras))
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
-        )
-        self._task = self._progress.add_task(shop.name, total=total)
-
-    def __enter__(self) -> _Screen:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
-
-    def say(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, markup=False)
-
-
 @contextmanager
-def _pictures(shop: Shop, folder: RunFolder, video: bool) -> Iterator[RunPictures]:
+def _pictures(shop: Shop, folder: RunFolder, video: bool | None, uncovered: bool) -> Iterator[RunPictures]:
     camera_ids = [spec.id for spec in shop.layout.cameras]
     if shop.recording is not None:
         camera_ids = [v.camera_id for v in shop.recording.videos]
-    mosaic = folder.path / MOSAIC if video else None
-    pictures = RunPictures(shop.layout, shop.catalogue, camera_ids, shop.name, folder.path / FLOOR_PLAN, mosaic)
+    wanted = shop.recording is not None if video is None else video
+    pictures = RunPictures(
+        shop.layout, shop.catalogue, camera_ids, shop.name, folder.path / FLOOR_PLAN,
+        folder.path / MOSAIC if wanted else None, covered=not uncovered,
+    )  # fmt: skip
     try:
         yield pictures
     except BaseException:

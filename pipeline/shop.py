@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from calibration.catalogue import Catalogue, Planogram, load_catalogue, load_planogram
 from calibration.check import require_sound
@@ -23,6 +23,9 @@ from pipeline.errors import RecordingError, WeightsError
 from pipeline.gate.taps import GateFile, RecordedTaps, Taps
 from pipeline.messages import SCHEMA_VERSION, CameraTracks, FloorTrack, FrameSet, ShelfEvent
 from pipeline.settings import StoreSettings, load_settings
+
+if TYPE_CHECKING:
+    from models.backend import PoseNetwork
 
 NO_WEIGHTS = "none"
 
@@ -95,15 +98,16 @@ class Stages:
     described: dict[str, Any] = field(default_factory=dict)
 
 
-def load_stages(shop: Shop, settings: StoreSettings) -> Stages:
-    """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit."""
+def load_stages(shop: Shop, settings: StoreSettings, people: PoseNetwork | None = None) -> Stages:
+    """Perception and shelf with the networks that the settings name; `WeightsError` when they do not fit. `people`:
+    instead of one made of the settings' person weights."""
     from models.backend import PoseNetwork, ProductNetwork
     from models.keypoints.refiner import KeypointRefiner
     from pipeline.perception.perceive import Perception
     from pipeline.shelf.settings import ShelfSettings
     from pipeline.shelf.stage import ShelfStage as Shelf
 
-    people = PoseNetwork(settings.person_weights)
+    people = people or PoseNetwork(settings.person_weights)
     described = {"person": _describe(settings.person_weights, people.weights.path), "keypoints": None, "product": None}
     refiner = None
     if (keypoints := _keypoint_weights(settings)) != NO_WEIGHTS:

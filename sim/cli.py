@@ -51,6 +51,9 @@ def record(
         manifest = record_detections(scenario, seed, out)
     else:
         _needs("panda3d", "sim")
+        from sim.processes import warm_up
+
+        warm_up()
         from sim.record import record as record_scenario
 
         manifest = record_scenario(scenario, seed, out)
@@ -77,20 +80,32 @@ def preview(
 
 @app.command()
 def show(
-    truth: Annotated[Path, typer.Argument(metavar="REC|TRUTH.csv", help="A recording with truth, or true places.")],
-    tracks: Annotated[Path, typer.Argument(metavar="RUN|TRACKS.csv", help="A run's folder, or found places.")],
+    truth: Annotated[
+        Path, typer.Argument(metavar="REC|TRUTH.csv|SUITE", help="A recording with truth, true places, or a suite.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for paths.png and film.mp4.")],
+    tracks: Annotated[
+        Path | None, typer.Argument(metavar="RUN|TRACKS.csv", help="A run's folder, or found places; none of a suite.")
+    ] = None,
     fps: Annotated[float, typer.Option(help="Frames a second of files with frame numbers.")] = 10.0,
     film: Annotated[bool, typer.Option(help="Also the film.")] = True,
 ) -> None:
-    """Tracks beside the truth: floor paths with every change of label marked, and a film."""
-    from sim.show import scene_of_files, scene_of_run
+    """Tracks beside the truth: floor paths with every change of label marked, and a film.
+
+    Of the folder that `sim suite --detections` wrote: every recording in which a label changed or was doubted.
+    """
+    from sim.show import hard_cases, scene_of_files, scene_of_run
     from sim.show import show as show_scene
 
-    scene = scene_of_run(truth, tracks) if truth.is_dir() else scene_of_files(truth, tracks, fps)
-    for path in show_scene(scene, out, film):
-        Console().print(str(path), soft_wrap=True)
-    Console().print(f"{len(scene.changes)} changes of label")
+    if tracks is None:
+        scenes = [(out / case.name, scene_of_run(case, case)) for case in hard_cases(truth)]
+        Console().print(f"{truth}: {len(scenes)} hard cases")
+    else:
+        scenes = [(out, scene_of_run(truth, tracks) if truth.is_dir() else scene_of_files(truth, tracks, fps))]
+    for folder, scene in scenes:
+        for path in show_scene(scene, folder, film):
+            Console().print(str(path), soft_wrap=True)
+        Console().print(f"{scene.title}: {len(scene.changes)} changes of label")
 
 
 @app.command("import")

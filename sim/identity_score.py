@@ -57,14 +57,14 @@ class VisitIdentity:
 def visit_identities(
     truth: Positions, tracks: Positions, visits: Sequence[dict], flags: Sequence[Flag] = (), gate_m: float = 0.5
 ) -> list[VisitIdentity]:
-    """Labels of every visit in `truth/receipts.json`'s form (one per person of a party).
+    """Labels of every visit in `truth/receipts.json`'s form (one per person of a party; none where it names nobody).
 
     At each instant people and tracks are paired for the least sum of distances, none further apart than `gate_m`.
     """
     paired = _pairs(truth, tracks, gate_m)
     out = []
     for visit in visits:
-        for person in visit.get("members") or [visit["person"]]:
+        for person in visit.get("members") or ([visit["person"]] if "person" in visit else ()):
             begin, end = visit["entered_at_ns"], visit["left_at_ns"]
             rows = [r for r in paired.get(person, ()) if (begin or 0) <= r[0] <= (end or np.iinfo(np.int64).max)]
             out.append(_identity(person, rows, flags))

@@ -7,8 +7,8 @@ the same seed) rather than being sent it.
 
 from __future__ import annotations
 
+import gc
 import json
-import multiprocessing
 import os
 import queue
 import traceback
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import yaml
 
@@ -26,6 +27,7 @@ from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import sensor
 from sim.folders import making_folder
 from sim.occluders import layout_depth_m
+from sim.processes import keep_freed_memory, worker_context
 from sim.shop.pictures import write_pictures
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
@@ -66,10 +68,10 @@ def record(
         (folder / "video").mkdir()
         (folder / "truth").mkdir()
         ids = [spec.id for spec in layout.cameras]
-        job = _Job(wanted, seed, None if store is None else str(store), str(folder))
+        job = _Job(wanted, seed, None if store is None else str(store), str(folder), dict(os.environ))
+        stage = Stage(wanted, seed, store, cameras)
         with _Crew(job, ids, workers or min(os.cpu_count() or 1, 2)) as crew:
             # The workers start up meanwhile.
-            stage = Stage(wanted, seed, store, cameras)
             write_store(folder, stage.layout, stage.store.catalogue, stage.store.planogram)
             write_pictures(folder, stage.store.catalogue, stage.store.planogram)
             write_happenings(stage, folder, start_ns)
@@ -86,6 +88,7 @@ class _Job:
     seed: int
     store: str | None
     folder: str
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class _Crew:
         self._job, self._ids = job, camera_ids
         # Neighbours of the list see the same people at the same time: dealt out in turn, shares cost about the same.
         shares = [camera_ids[i::count] for i in range(count)]
-        context = multiprocessing.get_context("spawn")
+        context = worker_context()
         self._inbox = context.Queue() if count > 1 else None
         self._processes = [
             context.Process(target=_work, args=(job, share, self._inbox), daemon=True)
@@ -151,11 +154,11 @@ class _Crew:
 
 def _work(job: _Job, share: list[str], inbox) -> None:
     """Body of a worker process."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        import cv2
-
+        os.environ.update(job.environment)
         cv2.setNumThreads(1)
+        keep_freed_memory()
+        gc.freeze()  # what was imported stays: no need to look through it for garbage again and again
         stage = Stage(job.scenario, job.seed, job.store)
         inbox.put(("parts", film_share(stage, share, Path(job.folder), lambda n: inbox.put(("frames", n)))))
     except (WalkoutError, OSError) as error:
@@ -193,9 +196,9 @@ def film_share(stage: Stage, camera_ids: list[str], folder: Path, advance: Calla
                 _, slot_id = changes.pop(0)
                 renderer.replace_static(slot_id, stage.slot_mesh(slot_id, at_s))
             before = past.get(name) if at_s - past.get(name, (-1.0,))[0] < _OLDEST_POSE_S else None
-            picture = renderer.draw(name, stage.movers(at_s, bodies, before, sensors[name].settings.shutter_s))
+            drawn = renderer.draw_over(name, stage.movers(at_s, bodies, before, sensors[name].settings.shutter_s))
             past[name] = at_s, bodies
-            writers[name].write(sensors[name].apply(picture, k, at_s, stage.light_at(at_s)), plans[name].pts[k])
+            writers[name].write(sensors[name].apply_over(drawn, k, at_s, stage.light_at(at_s)), plans[name].pts[k])
             if bodies:
                 boxes = visible_boxes(cameras[name], [*bodies.values()], depths[name], areas=[areas[p] for p in bodies])
                 rows[name].append((k, [people[p] for p in bodies], boxes))

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from calibration.catalogue import Catalogue
+from sim.identity_events import IdentityCounts
 from sim.score import Counts, Score
 
-COLUMNS = ("exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "people found")
+COLUMNS = (
+    "exact", "held", "items P / R / F1", "picks F1", "put-backs F1", "IDF1", "MOTA", "HOTA", "identity held",
+    "people found",
+)  # fmt: skip
 
 
 def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
@@ -37,6 +42,9 @@ def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
     figures = Table(title="Figures", title_justify="left", show_header=False)
     for name, cell in zip(COLUMNS, _cells([score]), strict=True):
         figures.add_row(name, cell)
+    who = score.identity
+    figures.add_row("labels changed, and said so", f"{who.tracker_wrong}, {who.tracker_wrong_told}")
+    figures.add_row("identity in doubt", f"{who.flagged}/{who.visits}")
     console.print(figures)
 
 
@@ -55,23 +63,28 @@ def figures_table(scores: Sequence[Score], title: str = "Figures") -> Table:
 
 
 def tracking_table(rows: Mapping[str, Mapping]) -> Table:
-    """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario."""
-    table = Table(title="Floor tracker on noisy detections, 0.5 m", title_justify="left")
-    table.add_column("scenario")
-    columns = ("visits", "IDF1", "MOTA", "switches", "held", "wrong flagged", "visits flagged", "record x", "track x")
-    keys = (
-        "visits", "idf1", "mota", "switches", "held", "wrong_flagged_before", "visits_flagged", "record_x_real_time",
-        "track_x_real_time",
-    )  # fmt: skip
+    """Figures of the floor tracker on detections, by `sim.sightings.suite.figures`; one row a scenario. 80 columns."""
+    table = Table(
+        title="Floor tracker on noisy detections, 0.5 m", title_justify="left", box=box.SIMPLE_HEAD, padding=0
+    )
+    columns = {
+        "visits": "visits", "IDF1": "idf1", "MOTA": "mota", "swit-\nches": "switches", "tracker\nheld": "tracker_held",
+        "held": "held", "wrong\ntold": "tracker_wrong_told", "left,\nflagged": "wrong_flagged_before",
+        "visits\nflagged": "visits_flagged",
+    }  # fmt: skip
+    table.add_column("scenario", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for name, figures in rows.items():
-        cells = []
-        for key in keys:
-            value = figures[key]
-            cells.append("-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}")
-        table.add_row(name, *cells)
+        table.add_row(name, *(_figure(figures[key]) for key in columns.values()))
+    *_, last = rows.values()
+    made, tracked = (_figure(last[key]) for key in ("record_x_real_time", "track_x_real_time"))
+    table.caption = f"of real time: recorded {made}, tracked {tracked}"
     return table
+
+
+def _figure(value: float | int | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _cells(scores: Sequence[Score]) -> list[str]:
@@ -79,6 +92,7 @@ def _cells(scores: Sequence[Score]) -> list[str]:
     items = sum((s.items for s in scores), Counts())
     picks = sum((s.picks for s in scores), Counts())
     put_backs = sum((s.put_backs for s in scores), Counts())
+    identity = sum((s.identity for s in scores), IdentityCounts())
     found = [s.detection_recall for s in scores if s.detection_recall is not None]
 
     def mean(values: Sequence[float]) -> str:
@@ -96,5 +110,6 @@ def _cells(scores: Sequence[Score]) -> list[str]:
         mean([s.tracking.idf1 for s in scores]),
         mean([s.tracking.mota for s in scores]),
         mean([s.tracking.hota for s in scores]),
+        f"{identity.held}/{identity.visits}",
         mean(found),
     ]

@@ -21,6 +21,7 @@ from shapely import contains_xy
 from calibration.boxes import box_iou
 from calibration.layout import StoreLayout, load_layout
 from pipeline.errors import RecordingError
+from sim.identity_events import IdentityCounts, identities, read_events
 from sim.tracking_score import Positions, TrackingScore, score_tracks
 
 EVENT_WINDOW_NS = 2_000_000_000
@@ -87,6 +88,7 @@ class Score:
     picks: Counts
     put_backs: Counts
     tracking: TrackingScore
+    identity: IdentityCounts
     detection_recall: float | None
 
     @property
@@ -109,6 +111,7 @@ class Score:
             "picks": self.picks.as_dict(),
             "put_backs": self.put_backs.as_dict(),
             "floor": asdict(self.tracking),
+            "identity": asdict(self.identity) | {"shares": self.identity.shares()},
             "detection_recall": self.detection_recall,
             "visits": [asdict(v) | {"exact": v.exact} for v in self.visits],
         }
@@ -131,7 +134,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     truth_xy = read_positions(recording / "truth" / "people.csv", "person")
     track_xy = read_positions(run / "tracks.csv", "track")
     everybody = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy))
-    inside, track_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
+    inside, inside_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
+    said = read_events(run / "events.jsonl")
     return Score(
         recording_id=manifest["recording_id"],
         visits=visits,
@@ -140,7 +144,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
         without_pass_shown=sum(e["type"] == "person-without-pass" for e in events),
         picks=_score_events(truth_events, found, "pick"),
         put_backs=_score_events(truth_events, found, "put_back"),
-        tracking=score_tracks(inside, track_xy, gate_m),
+        tracking=score_tracks(inside, inside_xy, gate_m),
+        identity=identities(everybody, track_xy, truth_visits, said, gate_m)[1],
         detection_recall=_detection_recall(recording, run),
     )
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 
 import cv2
 import numpy as np
@@ -14,9 +16,11 @@ from shapely.geometry import MultiPoint, Polygon
 
 from calibration.layout import load_layout
 from pipeline.errors import OutputError, RecordingError
+from sim.identity_events import Said, read_events, said, warnings
 from sim.identity_score import Change, visit_identities
 from sim.plan_view import COLOURS, PlanView
 from sim.score import read_positions, truth_at
+from sim.sightings.suite import EVENTS, FIGURES
 from sim.track_files import read_tracks
 from sim.tracking_score import Positions
 from sim.video import VideoWriter
@@ -49,6 +53,17 @@ class Scene:
     truth: Positions
     tracks: Positions
     changes: tuple[Change, ...]
+    said: tuple[Said, ...] = ()
+
+
+def hard_cases(folder: Path) -> list[Path]:
+    """Recordings in the folder of a suite of detections where a label changed, or something was said of one."""
+    found = []
+    for path in sorted(folder.glob(f"*/{FIGURES}")):
+        visits = json.loads(path.read_text(encoding="utf-8"))["visits"]
+        if not all(visit["held"] for visit in visits) or said(read_events(path.parent / EVENTS)):
+            found.append(path.parent)
+    return found
 
 
 def scene_of_run(recording: Path, tracks: Path) -> Scene:
@@ -57,8 +72,10 @@ def scene_of_run(recording: Path, tracks: Path) -> Scene:
     found = read_positions(file, "track")
     truth = truth_at(read_positions(recording / "truth" / "people.csv", "person"), sorted(found))
     visits = json.loads((recording / "truth" / "receipts.json").read_text(encoding="utf-8"))["visits"]
-    changes = [c for v in visit_identities(truth, found, visits) for c in v.changes]
-    return Scene(recording.name, load_layout(recording / "layout.yaml"), truth, found, tuple(changes))
+    events = read_events(file.parent / EVENTS)
+    changes = [c for v in visit_identities(truth, found, visits, warnings(events)) for c in v.changes]
+    layout = load_layout(recording / "layout.yaml")
+    return Scene(recording.name, layout, truth, found, tuple(changes), tuple(said(events)))
 
 
 def scene_of_files(truth: Path, tracks: Path, fps: float, gate_m: float = 0.5) -> Scene:
@@ -103,8 +120,27 @@ def paths_picture(scene: Scene) -> np.ndarray:
             cv2.putText(
                 picture, str(number), (x + 8, y - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 230), 1, cv2.LINE_AA
             )
+    for letter, item in zip(_letters(), scene.said, strict=False):
+        _mark_said(view, right, scene, letter, item)
     sheet = np.hstack([_titled(left, "truth"), _titled(right, f"tracks: {scene.title}")])
     return np.vstack([sheet, _list(scene, sheet.shape[1])])
+
+
+def _letters() -> Iterator[str]:
+    return ("".join(letters) for n in itertools.count(1) for letters in itertools.product(ascii_uppercase, repeat=n))
+
+
+def _mark_said(view: PlanView, picture: np.ndarray, scene: Scene, letter: str, item: Said) -> None:
+    """A square where what was said begins, green for what corrects labels, orange for a doubt."""
+    instant = min(scene.tracks, key=lambda t: abs(t - item.since_ns))
+    names, places = scene.tracks[instant]
+    there = [place for name, place in zip(names, places, strict=True) if name in item.labels]
+    if not there:
+        return
+    x, y = view.pixels(np.mean(there, axis=0)[None])[0].tolist()
+    colour = (0, 140, 255) if item.kind == "ambiguous" else (60, 160, 40)
+    cv2.rectangle(picture, (x - 8, y - 8), (x + 8, y + 8), colour, 2, cv2.LINE_AA)
+    cv2.putText(picture, letter, (x - 20, y + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
 
 
 def write_film(scene: Scene, path: Path) -> None:
@@ -143,7 +179,8 @@ def _colours(scene: Scene) -> tuple[dict[str, tuple], dict[str, tuple]]:
             if name in labels or not len(true_names):
                 continue
             away = np.linalg.norm(true_xy - place, axis=1)
-            labels[name] = people[true_names[int(away.argmin())]] if away.min() < 0.6 else (0, 0, 0)
+            if away.min() < 0.6:
+                labels[name] = people[true_names[int(away.argmin())]]
     return people, labels
 
 
@@ -172,6 +209,11 @@ def _list(scene: Scene, width: int) -> np.ndarray:
         f"{i}: {(c.at_ns - begin) / _NS:.1f} s  {c.person}: {c.before} -> {c.after}{'  (warned)' if c.flagged else ''}"
         for i, c in enumerate(scene.changes, 1)
     ] or ["no label changes"]
+    for letter, item in zip(_letters(), scene.said, strict=False):
+        until = f" to {(item.until_ns - begin) / _NS:.1f} s, {item.chance:.2f}" if item.kind == "ambiguous" else ""
+        lines.append(
+            f"{letter}: {(item.since_ns - begin) / _NS:.1f} s{until}  the run says: {item.kind} {' '.join(item.labels)}"
+        )
     out = np.full((18 * len(lines) + 12, width, 3), 255, np.uint8)
     for i, line in enumerate(lines):
         cv2.putText(out, line, (10, 18 * (i + 1)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)

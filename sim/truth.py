@@ -15,6 +15,7 @@ import numpy as np
 
 from calibration.camera import Camera
 from sim.people.state import PosedBody
+from sim.render.rects import extent
 
 _CELL_PX = 8
 _VERTEX_GAP_M = 0.045
@@ -106,7 +107,7 @@ class _Seen:
     def of(cls, camera: Camera, body: PosedBody, every: int, area: np.ndarray | None) -> _Seen | None:
         """None for a body that is not in the picture at all."""
         vertices = body.vertices_m[::every]
-        low, high = vertices.min(0), vertices.max(0)
+        low, high = extent(vertices)
         corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), -1).reshape(-1, 3)
         if (camera.depth_m(corners) <= 0).all():
             return None
@@ -119,7 +120,8 @@ class _Seen:
         if inside.sum() < 3:
             return None
         towards = camera.position_m.astype(np.float32) - vertices
-        facing = np.einsum("vi,vi->v", body.normals[::every], towards) / np.linalg.norm(towards, axis=1)
+        away = np.sqrt(np.einsum("vi,vi->v", towards, towards))
+        facing = np.einsum("vi,vi->v", body.normals[::every], towards) / away
         area = vertex_areas(body) if area is None else area
         return cls(pixels, camera.depth_m(vertices), inside, facing, area[::every])
 
@@ -146,7 +148,7 @@ def _hidden(pixels, depth_m, inside, static_depth_m, others, cell_px) -> np.ndar
     depth_m = depth_m[inside]
     behind = np.zeros(len(at), bool)
     if static_depth_m is not None:
-        x, y = (np.rint(at) // cell_px).astype(int).T
+        x, y = (np.rint(at).astype(int) // cell_px).T
         behind = depth_m > static_depth_m[y, x] + _STATIC_SLACK_M
     x, y = (at / _CELL_PX).astype(int).T
     for cells in others:
@@ -173,7 +175,7 @@ def _keypoints(camera, points_m, static_depth_m, others, own, cell_px) -> tuple[
 
 def _box(pixels: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """x1, y1, x2, y2 around pixels (V, 2), within the picture."""
-    low, high = pixels.min(0), pixels.max(0)
+    low, high = extent(pixels)
     return np.array([*np.maximum(low, 0), *np.minimum(high, np.array(size_px) - 1.0)])
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from sim.cameras import TICKS_PER_S
@@ -35,7 +36,7 @@ class VideoWriter:
 
     def write(self, image: np.ndarray, pts: int) -> None:
         """Append a picture, uint8 (H, W, 3) BGR."""
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(to_yuv420(image), format="yuv420p")
         frame.pts, frame.time_base = int(pts), Fraction(1, TICKS_PER_S)
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
@@ -43,3 +44,19 @@ class VideoWriter:
     def close(self) -> None:
         self._container.mux(self._stream.encode(None))
         self._container.close()
+
+
+def to_yuv420(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) BGR to (3 H / 2, W): planes Y, U and V in the narrow range of BT.601; H and W even.
+
+    In half of the time that the encoder's own conversion takes. OpenCV's to I420 would be quicker still, but takes
+    the colour of each four pixels from the first alone, and with it twice the noise.
+    """
+    height, width = image.shape[:2]
+    out = np.empty((height * 3 // 2, width), np.uint8)
+    cv2.convertScaleAbs(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), out[:height], 219 / 255, 16)
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    _, red, blue = cv2.split(cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb))
+    for plane, colour in zip(out[height:].reshape(2, height // 2, width // 2), (blue, red), strict=True):
+        cv2.convertScaleAbs(colour, plane, 224 / 255, 128 * (1 - 224 / 255))
+    return out

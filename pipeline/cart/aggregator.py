@@ -85,13 +85,18 @@ class Aggregator:
         return [receipt for _, receipt in self.receipts_after(0)]
 
     def receipts_after(self, number: int) -> list[tuple[int, ReceiptIssued]]:
-        """Those with a higher number than this, which rises with each that is made."""
-        query = select(receipts.c.number, receipts.c.body).where(receipts.c.number > number)
-        with self._database.transaction() as db:
-            rows = db.execute(query.order_by(receipts.c.number)).all()
-        return [(row.number, decode(row.body)) for row in rows]
+        """As the function `receipts_after`."""
+        return receipts_after(self._database, number)
 
     def close(self) -> None:
         self.member.close()
         if self._own_database:
             self._database.close()
+
+
+def receipts_after(database: Database, number: int) -> list[tuple[int, ReceiptIssued]]:
+    """Receipts with a higher number than this, which rises with each that is made, and their numbers."""
+    query = select(receipts.c.number, receipts.c.body).where(receipts.c.number > number)
+    with database.transaction() as db:
+        rows = db.execute(query.order_by(receipts.c.number)).all()
+    return [(row.number, decode(row.body)) for row in rows]

@@ -18,11 +18,21 @@ def cart() -> None:
 
 @app.command()
 def serve(
-    log: Annotated[str, typer.Option("--log", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")],
-    state: Annotated[str, typer.Option("--state", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE.")],
+    log: Annotated[
+        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
+    ],
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state", envvar="WALKOUT_STATE_URL", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE."
+        ),
+    ],
     catalogue: Annotated[Path, typer.Option("--catalogue", help="catalogue.yaml; prices.yaml beside it counts too.")],
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="settings.yaml; its `billing` says what is held.")
+        Path | None,
+        typer.Option(
+            "--settings", help="settings.yaml, by default beside the catalogue; its `billing` says what is held."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
@@ -46,12 +56,12 @@ def serve(
     from pipeline.observe.logs import log_as_json
     from pipeline.observe.service import Service
 
-    rules = None
-    if settings is not None:
+    rules, beside = None, catalogue.parent / "settings.yaml"
+    if settings is not None or beside.exists():
         from calibration.layout import parse_model
         from pipeline.settings import StoreSettings
 
-        rules = parse_model(StoreSettings, settings).billing
+        rules = parse_model(StoreSettings, settings or beside).billing
     log_as_json()
     prices = PriceBook.load(catalogue.parent, load_catalogue(catalogue))
     with Service("walkout cart", port=port, host=host) as service:

@@ -16,9 +16,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.catalogue import Catalogue
+from pipeline import reasons
 from pipeline.cart.money import plain_text
 from pipeline.cart.price_book import PriceBook
-from pipeline.cart.pricing import NO_PRICE, UNKNOWN_PRODUCT, bill_of
+from pipeline.cart.pricing import bill_of
 from pipeline.cart.promotions import REFUND
 from pipeline.cart.receipts import digest
 from pipeline.errors import CorrectionError
@@ -129,9 +130,9 @@ def correct(
     edit = _Edit(receipt, book)
     texts = [edit.apply(change) for change in changes]
     if shopper_id and shopper_id != receipt.shopper_id:
-        texts.append(f"paid by {shopper_id} instead of nobody")
+        texts.append(reasons.PAID_BY.format(shopper=shopper_id))
     if settle_notes and receipt.notes:
-        texts.append(f"{len(receipt.notes)} notes looked at")
+        texts.append(reasons.NOTES_LOOKED_AT.format(quantity=len(receipt.notes)))
     for line in edit.lines:
         if line.status == "billed" and line.tax_class not in book.catalogue.tax_classes:
             raise CorrectionError(
@@ -220,21 +221,23 @@ class _Edit:
             )  # fmt: skip
             self._next_id += 1
             self.lines.append(line)
-            return f"added: {line.quantity} {line.name}"
+            return reasons.ADDED.format(quantity=line.quantity, name=line.name)
         index = self._index(change.line_id)
         line = self.lines[index]
         if isinstance(change, RemoveLine):
             del self.lines[index]
-            return f"removed: {line.quantity} {line.name}"
+            return reasons.REMOVED.format(quantity=line.quantity, name=line.name)
         if isinstance(change, Refund):
             return self._refund(index, change.amount_minor)
         if isinstance(change, SetQuantity):
             self.lines[index] = _plain(line, quantity=change.quantity)
-            return f"{line.name}: {change.quantity} instead of {line.quantity}"
+            return reasons.OTHER_QUANTITY.format(name=line.name, new=change.quantity, old=line.quantity)
         gtin = change.gtin if isinstance(change, SetProduct) else line.gtin
         new = self._priced(_plain(line, gtin=gtin, status="billed", reason="", alternatives=()))
         self.lines[index] = new
-        return f"{new.name} instead of {line.name}" if gtin != line.gtin else f"charged: {new.quantity} {new.name}"
+        if gtin != line.gtin:
+            return reasons.OTHER_PRODUCT.format(new_name=new.name, old_name=line.name)
+        return reasons.CHARGED.format(quantity=new.quantity, name=new.name)
 
     def _refund(self, index: int, amount_minor: int) -> str:
         line = self.lines[index]
@@ -245,14 +248,14 @@ class _Edit:
             )
         refund = Discount(promotion_id=REFUND, text="Refund", amount_minor=amount_minor)
         self.lines[index] = _plain(line, discounts=(*line.discounts, refund))
-        return f"refund: {plain_text(amount_minor, self._receipt.currency)} for {line.name}"
+        return reasons.REFUND.format(amount=plain_text(amount_minor, self._receipt.currency), name=line.name)
 
     def _priced(self, line: ReceiptLine) -> ReceiptLine:
         """With name, price and tax class of its product."""
         product = self._book.product(line.gtin)
         price = self._book.price(line.gtin, self._receipt.store_id, line.taken_at_ns)
         if product is None or price is None:
-            why = UNKNOWN_PRODUCT if product is None else NO_PRICE
+            why = reasons.UNKNOWN_PRODUCT if product is None else reasons.NO_PRICE
             raise CorrectionError(f"receipt {self._receipt.receipt_id}: product {line.gtin} cannot be charged: {why}")
         return _plain(line, name=product.name, unit_price_minor=price, tax_class=product.tax_class)
 

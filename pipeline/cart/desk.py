@@ -20,6 +20,7 @@ from pipeline.cart.corrections import Change, correct, move
 from pipeline.cart.desk_tables import corrections, coupons, desk_events
 from pipeline.cart.price_book import PriceBook
 from pipeline.cart.receipts import digest
+from pipeline.cart.records import receipt_row
 from pipeline.cart.tables import exits, receipts
 from pipeline.errors import CorrectionError, CouponError
 from pipeline.eventlog.codec import decode, encode
@@ -150,8 +151,6 @@ class Desk:
         self._database.run(lambda db: self.store_in(db, versions))
 
     def store_in(self, db: Connection, versions: Sequence[ReceiptIssued]) -> None:
-        from pipeline.cart.settling import receipt_row
-
         for new in sorted(versions, key=lambda r: r.visit_id):  # one order: two that want both do not lock each other
             partition = db.execute(
                 select(exits.c.partition).where(exits.c.visit_id == new.visit_id).with_for_update()

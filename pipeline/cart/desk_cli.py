@@ -13,7 +13,12 @@ import typer
 app = typer.Typer(help="The staff's desk: coupons, decisions, corrections of receipts.", no_args_is_help=True)
 
 State = Annotated[
-    str, typer.Option("--state", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE, as the cart's.")
+    str,
+    typer.Option(
+        "--state",
+        envvar="WALKOUT_STATE_URL",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE, as the cart's.",
+    ),
 ]
 Catalogue = Annotated[Path, typer.Option("--catalogue", help="The stores' catalogue, with the price files beside it.")]
 Lines = Annotated[list[str] | None, typer.Option(help="A line's number; may be given again.")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pipeline.cart.pricing import NO_PRICE, NOBODY_TO_CHARGE, UNKNOWN_PRODUCT
+from pipeline.reasons import HOW_MANY, NO_PRICE, NOBODY_TO_CHARGE, UNKNOWN_PRODUCT
 
 Doubt = Literal["person", "product", "put-back", "action", "quantity", "age", "price", "nobody", "other"]
 DOUBTS: tuple[Doubt, ...] = get_args(Doubt)
@@ -22,7 +22,7 @@ _MARKS: tuple[tuple[str, Doubt], ...] = (
     ("it may have been put back", "put-back"),
     ("it may not have been a", "action"),
     ("which product", "product"),
-    ("how many is not sure", "quantity"),
+    (HOW_MANY, "quantity"),
     ("quantity ", "quantity"),
     (NO_PRICE, "price"),
     (UNKNOWN_PRODUCT, "price"),

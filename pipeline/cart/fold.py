@@ -27,6 +27,7 @@ from pipeline.messages import (
     VisitClosed,
     VisitOpened,
 )
+from pipeline.reasons import BEFORE_ENTRY, CLOCK_JUMPED
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def cart_of(state: CartState, visit_id: str, rules: BillingRules) -> Cart:
         if closed is not None and event.at_ns > closed.at_ns and not backwards:
             continue
         if opened is not None and event.at_ns < opened.at_ns and _names(event, visit_id, events):
-            builder.note(event, "it lies before the entry by the shop's clock")
+            builder.note(event, BEFORE_ENTRY)
             continue
         doer = identities.doer([(c.value, c.probability) for c in event.persons], event.at_ns)
         if doer.visit_id == visit_id:
@@ -78,7 +79,7 @@ def cart_of(state: CartState, visit_id: str, rules: BillingRules) -> Cart:
     decisions = [e for e in events if isinstance(e, StaffDecision) and e.visit_id == visit_id]
     cart = builder.cart(sorted(decisions, key=_when))
     if backwards:
-        return cart.doubted("the shop's clock jumped back during the visit")
+        return cart.doubted(CLOCK_JUMPED)
     return cart
 
 

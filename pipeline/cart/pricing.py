@@ -19,10 +19,7 @@ from pipeline.cart.promotions import Coupon, discounted
 from pipeline.cart.rules import BillingRules
 from pipeline.cart.units import Cart, Unit
 from pipeline.messages import ReceiptLine, StaffDecision, TaxLine
-
-UNKNOWN_PRODUCT = "not in the catalogue"
-NO_PRICE = "no price for it at the moment when it was taken"
-NOBODY_TO_CHARGE = "nobody to charge: came in without a pass"
+from pipeline.reasons import AGE, NO_PRICE, NOBODY_TO_CHARGE, SEPARATOR, UNKNOWN_PRODUCT
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def price_lines(
         status = "billed"
         if unit.reason or must_hold:
             status = "let-go" if rules.doubtful == "let-go" and not must_hold else "held"
-        reason = "; ".join(filter(None, [unit.reason, must_hold]))
+        reason = SEPARATOR.join(filter(None, [unit.reason, must_hold]))
         offers = tuple(p.id for p in book.promotions(store_id, unit.gtin, unit.taken_at_ns))
         key = (unit.gtin, price or 0, status, reason, unit.alternatives, unit.member, offers)
         groups.setdefault(key, []).append(unit)
@@ -101,10 +98,10 @@ def _must_hold(unit: Unit, book: PriceBook, price: int | None, ages: Sequence[St
     elif price is None:
         reasons.append(NO_PRICE)
     if product and product.minimum_age and not any(_confirms(d, product.minimum_age) for d in ages):
-        reasons.append(f"from age {product.minimum_age}: staff have not confirmed it")
+        reasons.append(AGE.format(age=product.minimum_age))
     if not payer:
         reasons.append(NOBODY_TO_CHARGE)
-    return "; ".join(reasons)
+    return SEPARATOR.join(reasons)
 
 
 def _confirms(decision: StaffDecision, age: int) -> bool:

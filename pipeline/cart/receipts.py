@@ -12,6 +12,7 @@ from pipeline.cart.price_book import PriceBook
 from pipeline.cart.pricing import bill_of, price_lines
 from pipeline.cart.rules import BillingRules
 from pipeline.messages import Event, ReceiptIssued, ReviewNote, VisitOpened
+from pipeline.reasons import EVENTS_NEVER_CAME, NO_SUCH_COUPON
 
 
 def receipt_of(
@@ -39,11 +40,11 @@ def receipt_of(
     cart = cart_of(state, visit_id, rules)
     lines, notes = price_lines(cart, book, opened.store_id, rules, payer=payer is not None), cart.notes
     if lost := missing(state, visit_id):
-        notes = (*notes, ReviewNote(reason="events of this visit never came", event_ids=tuple(sorted(lost))))
+        notes = (*notes, ReviewNote(reason=EVENTS_NEVER_CAME, event_ids=tuple(sorted(lost))))
     coupons = coupons_of(state, visit_id)
     for coupon in coupons:
         if (promotion := book.promotion(coupon.promotion_id)) is None or not promotion.coupon:
-            why = f"coupon {coupon.coupon_id}: the store has no coupon promotion {coupon.promotion_id!r}"
+            why = NO_SUCH_COUPON.format(coupon=coupon.coupon_id, promotion=repr(coupon.promotion_id))
             notes = (*notes, ReviewNote(reason=why, event_ids=(coupon.event_id,)))
     left_at_ns = max(closed.at_ns, opened.at_ns)  # a clock that jumped back does not make a visit of negative length
     bill = bill_of(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from pipeline.cart.tables import receipts
-from pipeline.eventlog.codec import decode
+from pipeline.eventlog.codec import decode, encode
 from pipeline.messages import ReceiptIssued
 from pipeline.state import Database
 
@@ -63,3 +63,12 @@ class Records:
         body = self._database.run(lambda db: db.execute(query).scalar())
         found = None if body is None else decode(body)
         return found if found is not None and found.shopper_id == shopper_id else None
+
+
+def receipt_row(receipt: ReceiptIssued) -> dict:
+    """A receipt as a row of the table `receipts`."""
+    return {
+        "event_id": receipt.event_id, "receipt_id": receipt.receipt_id, "version": receipt.version,
+        "visit_id": receipt.visit_id, "store_id": receipt.store_id, "shopper_id": receipt.shopper_id,
+        "left_at_ns": receipt.left_at_ns, "body": encode(receipt),
+    }  # fmt: skip

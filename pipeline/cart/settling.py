@@ -19,11 +19,12 @@ from pipeline.cart import desk
 from pipeline.cart.fold import CartState, fold
 from pipeline.cart.price_book import PriceBook
 from pipeline.cart.receipts import receipt_of
+from pipeline.cart.records import receipt_row
 from pipeline.cart.rules import BillingRules
 from pipeline.cart.tables import awaited, events, exits, receipts
 from pipeline.eventlog import Batch, Record
-from pipeline.eventlog.codec import decode, encode
-from pipeline.messages import Event, PersonWithoutPass, ReceiptIssued, VisitClosed, VisitOpened
+from pipeline.eventlog.codec import decode
+from pipeline.messages import Event, PersonWithoutPass, VisitClosed, VisitOpened
 from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
 from pipeline.state.bulk import insert_all, insert_new, is_in
@@ -241,15 +242,6 @@ class Settling:
 
     def _now_ns(self) -> int:
         return int(self._clock() * 1e9)
-
-
-def receipt_row(receipt: ReceiptIssued) -> dict:
-    """A receipt as a row of the table `receipts`."""
-    return {
-        "event_id": receipt.event_id, "receipt_id": receipt.receipt_id, "version": receipt.version,
-        "visit_id": receipt.visit_id, "store_id": receipt.store_id, "shopper_id": receipt.shopper_id,
-        "left_at_ns": receipt.left_at_ns, "body": encode(receipt),
-    }  # fmt: skip
 
 
 def _row(event: Event, body: bytes) -> dict:

@@ -14,6 +14,21 @@ from dataclasses import dataclass, replace
 from pipeline.cart.identity import Doer
 from pipeline.cart.rules import BillingRules
 from pipeline.messages import Candidate, ReviewNote, ShelfEvent, StaffDecision
+from pipeline.reasons import (
+    ABSURD_QUANTITY,
+    CONFUSED,
+    HOW_MANY,
+    MAYBE_PUT_BACK,
+    NO_PICK,
+    NO_PUT_BACK,
+    NOBODY_TOOK_IT,
+    PICK_NOT_COUNTED,
+    PUT_BACK_NOT_COUNTED,
+    SEPARATOR,
+    SOMEBODY_ELSE,
+    WHICH_PRODUCT,
+    WHICH_PUT_BACK,
+)
 
 _LONGEST_QUANTITY = 9
 """Digits. Python refuses to read a number of some thousand, and no hand takes so many."""
@@ -63,13 +78,12 @@ class CartBuilder:
         """`doer`: the member of this visit, and how surely it was somebody of it."""
         doubts = []
         if doer.probability < self._rules.person:
-            doubts.append(f"somebody else may have done it ({_percent(1 - doer.probability)})")
+            doubts.append(SOMEBODY_ELSE.format(share=_percent(1 - doer.probability)))
             if doer.confused:
-                doubts.append("people may have been confused with each other before")
+                doubts.append(CONFUSED)
         if event.kind_probability < self._rules.kind:
-            doubts.append(
-                f"it may not have been a {event.kind.replace('_', '-')} ({_percent(1 - event.kind_probability)})"
-            )
+            unlike = NO_PICK if event.kind == "pick" else NO_PUT_BACK
+            doubts.append(unlike.format(share=_percent(1 - event.kind_probability)))
         if event.kind == "pick":
             self._pick(event, doubts, doer.member)
         else:
@@ -78,7 +92,7 @@ class CartBuilder:
     def note(self, event: ShelfEvent, why: str) -> None:
         """Leave an event out of the cart, for a person to look at."""
         gtin = max(event.products, key=lambda c: (c.probability, c.value)).value
-        what = f"{event.kind.replace('_', '-')} not counted: {why}"
+        what = (PICK_NOT_COUNTED if event.kind == "pick" else PUT_BACK_NOT_COUNTED).format(why=why)
         self._notes.append(ReviewNote(reason=what, gtin=gtin, event_ids=(event.event_id,)))
 
     def cart(self, decisions: Sequence[StaffDecision] = ()) -> Cart:
@@ -94,7 +108,7 @@ class CartBuilder:
     def _pick(self, event: ShelfEvent, doubts: list[str], member: int) -> None:
         best = max(event.products, key=lambda c: (c.probability, c.value))
         if best.probability < self._rules.product:
-            doubts = [*doubts, f"which product is not sure ({_percent(best.probability)})"]
+            doubts = [*doubts, WHICH_PRODUCT.format(share=_percent(best.probability))]
         certain, unsure, why = self._quantity(event)
         for number in range(certain + unsure):
             reason = _reason(event, doubts if number < certain else [*doubts, why])
@@ -107,12 +121,12 @@ class CartBuilder:
             gtin, probability = self._which(event)
             reasons = list(doubts) if number < certain else [*doubts, why]
             if probability < self._rules.product:
-                reasons.append(f"which product was put back is not sure ({_percent(probability)})")
+                reasons.append(WHICH_PUT_BACK.format(share=_percent(probability)))
             index = self._find(gtin)
             if index is None:
                 self._notes.append(
                     ReviewNote(
-                        reason="; ".join(["put back, but nobody was seen to take it", *reasons]),
+                        reason=SEPARATOR.join([NOBODY_TOOK_IT, *reasons]),
                         gtin=gtin, quantity=1, event_ids=(event.event_id,),
                     )
                 )  # fmt: skip
@@ -120,10 +134,10 @@ class CartBuilder:
             self._put_back_ids.setdefault(gtin, []).append(event.event_id)
             if reasons:
                 unit = self._units[index]
-                why = "it may have been put back: " + "; ".join(reasons)
+                why = MAYBE_PUT_BACK.format(why=SEPARATOR.join(reasons))
                 self._units[index] = replace(
                     unit,
-                    reason="; ".join(filter(None, [unit.reason, why])),
+                    reason=SEPARATOR.join(filter(None, [unit.reason, why])),
                     event_ids=(*unit.event_ids, event.event_id),
                 )
             else:
@@ -170,12 +184,12 @@ class CartBuilder:
                 chances[int(text)] = chances.get(int(text), 0.0) + candidate.probability
         if len(chances) < len(event.quantities) or max(chances) > self._rules.max_units_per_event:
             shown = ", ".join(c.value[:20] for c in event.quantities[:3])
-            return 0, 1, f"quantity {shown!r} is not plausible"
+            return 0, 1, ABSURD_QUANTITY.format(shown=repr(shown))
         at_least = [sum(p for q, p in chances.items() if q >= k) for k in range(1, max(chances) + 1)]
         rule = self._rules.quantity
         certain = sum(p >= rule for p in at_least)
         possible = sum(p > 1 - rule for p in at_least)
-        return certain, max(possible, 1) - certain, "how many is not sure"
+        return certain, max(possible, 1) - certain, HOW_MANY
 
 
 def _decided(unit: Unit, decision: StaffDecision) -> Unit | None:
@@ -193,7 +207,7 @@ def _decided(unit: Unit, decision: StaffDecision) -> Unit | None:
 
 def _reason(event: ShelfEvent, doubts: Sequence[str]) -> str:
     """Ours first, then what the shelf stage said; empty when there is no doubt."""
-    return "; ".join([*doubts, *([event.reason] if event.reason else [])]) if doubts else ""
+    return SEPARATOR.join([*doubts, *([event.reason] if event.reason else [])]) if doubts else ""
 
 
 def _percent(probability: float) -> str:

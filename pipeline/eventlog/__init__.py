@@ -13,12 +13,25 @@ Delivery is at least once; every event and dead letter has an id that stays the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 from pipeline.errors import EventLogError
 from pipeline.eventlog.log import Assigned, Batch, EventLog, EventReader, Place, Positions, Record
 
-__all__ = ["Assigned", "Batch", "EventLog", "EventReader", "Place", "Positions", "Record", "open_log"]
+__all__ = [
+    "Assigned",
+    "Batch",
+    "EventLog",
+    "EventReader",
+    "Place",
+    "Positions",
+    "Record",
+    "is_elsewhere",
+    "log_opener",
+    "open_log",
+]
 
 _EXPECTED = "expected sqlite:///FILE or kafka://HOST:PORT[,HOST:PORT]"
 
@@ -32,17 +45,22 @@ def open_log(url: str) -> EventLog:
     long loses its partitions) and `instance` (none: a name that no other reader of the group has; the one that dies and
     comes back with it within the session gets its partitions back at once). Raises `EventLogError`.
     """
+    return log_opener(url)()
+
+
+def log_opener(url: str) -> Callable[[], EventLog]:
+    """Opens the log when it is called; what is wrong with `url` itself is raised at once."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite" and url.startswith("sqlite:///") and parts.path[1:]:
         from pipeline.eventlog.embedded import EmbeddedLog
 
-        return EmbeddedLog(parts.path[1:])
+        return partial(EmbeddedLog, parts.path[1:])
     if parts.scheme == "kafka" and parts.netloc:
         return _open_kafka(url, parts.netloc, dict(parse_qsl(parts.query, keep_blank_values=True)))
     raise EventLogError(f"event log {url!r}: {_EXPECTED}")
 
 
-def _open_kafka(url: str, hosts: str, query: dict[str, str]) -> EventLog:
+def _open_kafka(url: str, hosts: str, query: dict[str, str]) -> Callable[[], EventLog]:
     readers = {
         "timeout_s": float, "partitions": int, "replication": int, "session_timeout_s": float, "instance": str,
     }  # fmt: skip
@@ -67,4 +85,9 @@ def _open_kafka(url: str, hosts: str, query: dict[str, str]) -> EventLog:
         if error.name != "kafka":
             raise
         raise EventLogError("a kafka:// log needs kafka-python: pip install 'walkout[kafka]'") from None
-    return KafkaLog(servers, **settings)
+    return partial(KafkaLog, servers, **settings)
+
+
+def is_elsewhere(url: str) -> bool:
+    """Whether the log is on other machines, which can be away while this one works."""
+    return urlsplit(url).scheme == "kafka"

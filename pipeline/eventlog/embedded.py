@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS offsets (
     PRIMARY KEY (consumer_group, topic)
 ) WITHOUT ROWID;
 """
+_NEXT = "(SELECT coalesce(max(next_offset), 0) FROM offsets WHERE consumer_group = ?)"
 _POLL_INTERVAL_S = 0.02
 _LOCK_TIMEOUT_S = 30.0
 
@@ -85,6 +86,21 @@ class EmbeddedLog:
                 return self._db.execute(f"SELECT count(*) {old}", arguments).fetchone()[0]
             with self._transaction():
                 return self._db.execute(f"DELETE {old}", arguments).rowcount
+
+    def waiting(self, group: str) -> int:
+        """How many records a `group` that reads all topics has not dealt with."""
+        with self._errors("read"):
+            return self._db.execute(f"SELECT count(*) FROM records WHERE position >= {_NEXT}", (group,)).fetchone()[0]
+
+    def drop_read(self, group: str, keep: int) -> int:
+        """Delete what a `group` that reads all topics has dealt with, but for the newest `keep` records and the newest
+        of each topic, which says where the topic ends; how many."""
+        query = (
+            f"DELETE FROM records WHERE position < {_NEXT} AND position <= (SELECT max(position) FROM records) - ?"
+            " AND position NOT IN (SELECT max(position) FROM records GROUP BY topic)"
+        )
+        with self._errors("prune"), self._transaction():
+            return self._db.execute(query, (group, keep)).rowcount
 
     def close(self) -> None:
         self._db.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ from pipeline.errors import EventLogError
 from pipeline.eventlog.codec import CONTENT_TYPE, DeadLetter, cloudevent_headers, encode
 from pipeline.eventlog.log import Assigned, Batch, Positions, RawRecord, sort_out
 from pipeline.messages import DEAD_LETTER_TOPIC, TOPIC_OF, Event
+from pipeline.observe import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -317,8 +319,35 @@ class _Given(ConsumerRebalanceListener):
         self.places = frozenset(assigned)
 
 
+class _Outages:
+    """Clusters that cannot be reached now, and since when: said once by a process, however many of its readers and
+    writers meet it and however often they give up and begin again."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._since: dict[str, float] = {}
+
+    def met(self, names: str, error: Exception) -> None:
+        with self._turn:
+            new = names not in self._since
+            self._since.setdefault(names, time.monotonic())
+            metrics.LOG_REACHABLE.set(0)
+        if new:
+            logger.warning("Kafka at %s cannot be reached (%s); waiting for it", names, _line(error))
+
+    def over(self, names: str) -> None:
+        with self._turn:
+            since = self._since.pop(names, None)
+            metrics.LOG_REACHABLE.set(not self._since)
+        if since is not None:
+            logger.warning("Kafka at %s is back after %.1f s", names, time.monotonic() - since)
+
+
+_outages = _Outages()
+
+
 class Patience:
-    """How long an outage has lasted, when to say so (once), and when it is too long."""
+    """How long an outage has lasted for one reader or writer, and when it is too long."""
 
     def __init__(self, servers: Sequence[str], timeout_s: float) -> None:
         self._servers, self._timeout_s = servers, timeout_s
@@ -346,10 +375,7 @@ class Patience:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            logger.warning(
-                "Kafka at %s cannot be reached (%s); waiting up to %g s",
-                _names(self._servers), _line(error), self._timeout_s,
-            )  # fmt: skip
+            _outages.met(_names(self._servers), error)
         left_s = self._since + self._timeout_s - now
         if left_s <= 0:
             raise EventLogError(
@@ -360,8 +386,7 @@ class Patience:
         self._pause_s = min(2 * self._pause_s, 2.0)
 
     def over(self) -> None:
-        if self._since is not None:
-            logger.warning("Kafka at %s is back after %.1f s", _names(self._servers), time.monotonic() - self._since)
+        _outages.over(_names(self._servers))
         self._since, self._pause_s = None, 0.1
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,8 @@ from pipeline.errors import LayoutError
 from pipeline.passes.vouchers import Issuer
 
 FILE = "entry.yaml"
+STATE_URL = "WALKOUT_STATE_URL"
+"""Environment variable that goes before `state_url`, which may hold a password."""
 
 
 class EntrySettings(BaseModel):
@@ -45,6 +48,8 @@ def load_entry_settings(folder: Path) -> EntrySettings:
     """The settings in `folder`, or the defaults, with paths made absolute; `LayoutError` names file and field."""
     path = folder / FILE
     settings = parse_model(EntrySettings, path) if path.exists() else EntrySettings()
+    if found := os.environ.get(STATE_URL):
+        settings = settings.model_copy(update={"state_url": found})
     if settings.authorise_minor and settings.state_url is None:
         raise LayoutError(
             f"{path}: authorise_minor is {settings.authorise_minor}, but there is no state_url: name the database of "

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -84,3 +85,15 @@ class HealthServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@contextmanager
+def serving_health(port: int | None, host: str = "127.0.0.1") -> Iterator[Health]:
+    """Health of a process, answered for on `port` meanwhile; nowhere without one."""
+    health = Health()
+    server = None if port is None else HealthServer(health, host, port)
+    try:
+        yield health
+    finally:
+        if server is not None:
+            server.close()

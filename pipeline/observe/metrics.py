@@ -22,6 +22,8 @@ FENCED = Counter(
     "walkout_fenced", "Transactions refused because another process has the partitions.", ["consumer_group"]
 )
 STATE_REACHABLE = Gauge("walkout_state_reachable", "1 while the state database answers.")
+LOG_REACHABLE = Gauge("walkout_log_reachable", "0 while the Kafka that this process uses cannot be reached.")
+SPOOLED = Gauge("walkout_spooled_events", "Events of a live shop on its own disk that the event log does not have yet.")
 RECEIPTS = Counter("walkout_receipts", "Receipts put out.", ["status"])
 TIME_TO_RECEIPT = Histogram(
     "walkout_time_to_receipt_seconds", "From the exit, by the store's clock, to the receipt being in the log.",

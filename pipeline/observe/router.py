@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Response
 
 from pipeline.observe.health import PATHS, Health
 
 
-def health_router(health: Health) -> APIRouter:
-    """The routes of `health`. Checks may ask a database, so they run in a worker thread, not on the event loop."""
+def health_router(health: Health, paths: Sequence[str] = PATHS) -> APIRouter:
+    """The routes of `health`, or some of them. Checks may ask a database, so they run in a worker thread, not on the
+    event loop."""
     router = APIRouter(tags=["health"])
-    for path in PATHS:
+    for path in paths:
         router.add_api_route(path, _route(health, path), methods=["GET"], response_class=Response)
     return router
 

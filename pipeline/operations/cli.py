@@ -22,7 +22,7 @@ planogram_app = typer.Typer(help="Which slot holds which product, as CSV.", no_a
 File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV: any usual encoding and separator.")]
 Store = Annotated[Path, typer.Option("--store", help="The store's folder.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Change the file; without it, only say what would change.")]
-Missing = Annotated[bool, typer.Option("--remove-missing", help="What the file does not name goes.")]
+Missing = Annotated[bool, typer.Option("--remove-missing", help="Remove what the file does not name.")]
 State = Annotated[str | None, typer.Option("--state", help="Database with the audit trail; default: entry.yaml's.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write; by default to standard output.")]
 Separator = Annotated[str, typer.Option("--separator", help="comma, semicolon (with decimal comma) or tab.")]

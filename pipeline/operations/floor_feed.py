@@ -7,8 +7,8 @@ them, so they need no order among the events, no sync to the disk and no second 
 is about 200 bytes for ten people; files are cut at `SEGMENT_BYTES` and only the newest `SEGMENTS` are kept, an hour or
 more of a busy shop. Names of tracks end with the visit, as everywhere.
 
-A line is JSON: `at` (ns), `p` (track, x and y in metres), and where a camera's state changed, `c` (camera id to state
-and reason). The first line of each file has all cameras.
+A line is JSON: `at` (ns), `p` (track, x and y in metres), where a camera's state changed, `c` (camera id to state and
+reason), and while the event log is away, `w` (events that wait for it). The first line of each file has all cameras.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -34,16 +34,20 @@ CameraNote = tuple[str, str]
 
 @dataclass(frozen=True)
 class FloorFrame:
-    """Everybody at one instant. `cameras`: those whose state changed since the frame before."""
+    """Everybody at one instant. `cameras`: those whose state changed since the frame before. `waiting`: events of the
+    shop that wait for an event log which is away."""
 
     at_ns: int
     people: tuple[Dot, ...] = ()
     cameras: Mapping[str, CameraNote] = field(default_factory=dict)
+    waiting: int = 0
 
     def line(self) -> str:
         body: dict = {"at": self.at_ns, "p": [[t, round(x, 3), round(y, 3)] for t, x, y in self.people]}
         if self.cameras:
             body["c"] = {camera_id: list(note) for camera_id, note in self.cameras.items()}
+        if self.waiting:
+            body["w"] = self.waiting
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False) + "\n"
 
     @classmethod
@@ -53,7 +57,7 @@ class FloorFrame:
             body = json.loads(line)
             people = tuple((str(t), float(x), float(y)) for t, x, y in body["p"])
             cameras = {str(c): (str(s), str(r)) for c, (s, r) in body.get("c", {}).items()}
-            return cls(int(body["at"]), people, cameras)
+            return cls(int(body["at"]), people, cameras, int(body.get("w", 0)))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -68,15 +72,15 @@ class FeedWriter:
         self._cameras: dict[str, CameraNote] = {}
         self._complained = False
 
-    def add(self, at_ns: int, people: Sequence[Dot], cameras: Mapping[str, CameraNote]) -> None:
-        """`cameras`: all of them as they are now."""
+    def add(self, at_ns: int, people: Sequence[Dot], cameras: Mapping[str, CameraNote], waiting: int = 0) -> None:
+        """`cameras`: all of them as they are now. `waiting`: as in `FloorFrame`."""
         changed = {c: note for c, note in cameras.items() if self._cameras.get(c) != note}
         self._cameras.update(changed)
         try:
             if self._file is None or self._size >= self._segment_bytes:
                 self._begin(at_ns)
                 changed = dict(self._cameras)
-            line = FloorFrame(at_ns, tuple(people), changed).line()
+            line = FloorFrame(at_ns, tuple(people), changed, waiting).line()
             self._file.write(line)
             self._file.flush()
             self._size += len(line)
@@ -157,7 +161,7 @@ class FeedTail:
         frames = [frame for line in lines if (frame := FloorFrame.of_line(line)) is not None]
         if self._first is not None and frames:  # the cameras' states stand in the file's first line
             known = {**self._first.cameras, **frames[0].cameras}
-            frames[0] = FloorFrame(frames[0].at_ns, frames[0].people, known)
+            frames[0] = replace(frames[0], cameras=known)
             self._first = None
         return frames
 

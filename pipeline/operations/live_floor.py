@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.messages import Event
@@ -66,7 +67,7 @@ class LiveFloor:
         self._start()
         with self._lock:
             newest = self._frames[-1] if self._frames else FloorFrame(self._clock())
-            return FloorFrame(newest.at_ns, newest.people, dict(self._cameras))
+            return replace(newest, cameras=dict(self._cameras))
 
     def frames_after(self, at_ns: int, step_ns: int = 0) -> Iterator[FloorFrame]:
         """Those that have come since; ends with the newest."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from pipeline.messages import Event
@@ -83,7 +84,7 @@ async def play(
         if (wait_s := due_s - now_s()) > 0:
             await sleep(wait_s)
         shown_s = due_s
-        yield FloorFrame(frame.at_ns, frame.people, changed)
+        yield replace(frame, cameras=changed)
         changed = {}
 
 
@@ -97,7 +98,7 @@ async def _live(
         came = list(source.frames_after(newest.at_ns))
         if came:
             cameras = {c: note for frame in came for c, note in frame.cameras.items()}
-            newest = FloorFrame(came[-1].at_ns, came[-1].people, cameras)
+            newest = replace(came[-1], cameras=cameras)
             yield newest
         else:
-            yield FloorFrame(newest.at_ns, newest.people)
+            yield replace(newest, cameras={})

@@ -3,28 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.reasons import Reason, reason
 
-@dataclass(frozen=True)
-class Reason:
-    """`text` is the key of its translations; `str` of a reason is the English sentence."""
-
-    text: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def said(self, translate: Callable[[str], str]) -> str:
-        return translate(self.text).format(**self.values)
-
-    def __str__(self) -> str:
-        return self.said(lambda text: text)
-
-
-def reason(text: str, /, **values: Any) -> Reason:
-    """`text` as a literal, so that a test finds it and asks for its translation."""
-    return Reason(text, values)
+__all__ = ["Reason", "Refused", "reason"]
 
 
 class Refused(Exception):

@@ -34,10 +34,12 @@ class FloorShow:
         looks: Mapping[str, CameraTracks],
         tracks: Sequence[FloorTrack],
         cameras: Mapping[str, Mapping[str, Any]],
+        waiting: int = 0,
     ) -> None:
-        """Once a window. `cameras`: camera id -> `state` and `reason`, as they are now."""
+        """Once a window. `cameras`: camera id -> `state` and `reason`, as they are now. `waiting`: events that the log,
+        which is away, does not have."""
         people = [(t.track_id, float(t.floor_xy_m[0]), float(t.floor_xy_m[1])) for t in tracks]
         notes = {camera_id: (c["state"], c["reason"]) for camera_id, c in cameras.items()}
-        self._feed.add(frame_set.mid_ns, people, notes)
+        self._feed.add(frame_set.mid_ns, people, notes, waiting)
         if self._stills is not None:
             self._stills.add(frame_set, looks)

@@ -14,7 +14,12 @@ import typer
 app = typer.Typer(help="Payments: the desk that takes them, what is owed, and the ledger.", no_args_is_help=True)
 
 State = Annotated[
-    str, typer.Option("--state", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE, as the desk's.")
+    str,
+    typer.Option(
+        "--state",
+        envvar="WALKOUT_STATE_URL",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE, as the desk's.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Shopper = Annotated[str | None, typer.Option("--shopper", help="Only this shopper's.")]
@@ -22,7 +27,9 @@ Shopper = Annotated[str | None, typer.Option("--shopper", help="Only this shoppe
 
 @app.command()
 def serve(
-    log: Annotated[str, typer.Option("--log", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")],
+    log: Annotated[
+        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
+    ],
     state: State,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="YAML with the fields of PaymentSettings.")
@@ -39,14 +46,14 @@ def serve(
     """Run one member of the payment group until SIGTERM: receipts in, exactly one payment for each."""
     from pipeline.observe.logs import log_as_json
     from pipeline.observe.service import Service
-    from pipeline.payment.providers import open_provider
+    from pipeline.payment.providers import file_beside, open_provider
     from pipeline.payment.service import serve as run
     from pipeline.payment.settings import load_payment_settings
 
     chosen = load_payment_settings(settings)
     if provider is not None:
         chosen = chosen.model_copy(update={"provider": provider})
-    with closing(open_provider(chosen.provider)) as taker:
+    with closing(open_provider(chosen.provider, file_beside(state))) as taker:
         log_as_json()
         with Service("walkout pay", port=port, host=host) as service:
             run(service, log, state, taker, chosen, group=group)

@@ -7,26 +7,19 @@ seconds to answer, or does not answer, must not stop them.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import EventLogError, PaymentError, WalkoutError
+from pipeline.beside import Beside
+from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog, open_log
-from pipeline.observe.logs import get_logger
 from pipeline.payment.accounts import list_payments
 from pipeline.payment.desk import GROUP, TOPICS, PaymentDesk
-from pipeline.payment.providers import open_provider
+from pipeline.payment.providers import BANK_FILE, open_provider
 from pipeline.payment.settings import PaymentSettings
 from pipeline.state import Database
-
-BANK_FILE = "bank.sqlite"
-_POLL_S = 0.2
-_ANSWER_S = 5.0
-"""An end waits so long for a provider that is being asked something."""
-log = get_logger(__name__)
 
 
 class EmbeddedPayments:
@@ -71,39 +64,21 @@ class EmbeddedPayments:
         self._provider.close()
 
 
-class LivePayments:
-    """`EmbeddedPayments` of live cameras in a thread, with a log and database connections of its own.
-
-    What cannot be opened is raised here, what goes wrong later by the next `step`.
-    """
+class LivePayments(Beside):
+    """`EmbeddedPayments` of live cameras in a thread, with a log and database connections of its own."""
 
     def __init__(self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings) -> None:
-        self._database = Database(state_url)
-        self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
-        self._finish_s: float | None = None
-        self._error: WalkoutError | None = None
-        where = (log_url, state_url, folder, store_id, settings)
-        self._thread = threading.Thread(target=self._run, args=where, name="payments", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        self._raise()
+        Database(state_url).close()  # waited for at the start, never later
+        self._database = Database(state_url, wait_s=0)
 
-    def step(self) -> bool:
-        """Whether payments may have changed since the last time. Waits for nobody."""
-        self._raise()
-        changed = self._changed.is_set()
-        self._changed.clear()
-        return changed
+        def open_desk(stack: ExitStack) -> EmbeddedPayments:
+            event_log = open_log(log_url)
+            stack.callback(event_log.close)
+            desk = EmbeddedPayments(event_log, state_url, folder, store_id, settings, live=True)
+            stack.callback(desk.close)
+            return desk
 
-    def finish(self, timeout_s: float) -> None:
-        """Everything in the log has been taken and every call that was due has been made, unless the provider does not
-        answer: what is left is written down, and the next start goes on with it, under the same keys."""
-        self._finish_s = timeout_s
-        self._end.set()
-        self._thread.join(timeout_s + _ANSWER_S)
-        if self._thread.is_alive():
-            log.warning("payments are left for the next start: the provider does not answer", waited_s=timeout_s)
-        self._raise()
+        super().__init__("payments", open_desk)
 
     def payments(self, visit_ids: Sequence[str]) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
@@ -111,34 +86,5 @@ class LivePayments:
         return [p for p in list_payments(self._database) if p["visit_id"] in wanted]
 
     def close(self) -> None:
-        self._end.set()
-        self._thread.join(_ANSWER_S)
+        super().close()
         self._database.close()
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _run(
-        self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings
-    ) -> None:  # fmt: skip
-        try:
-            with ExitStack() as stack:
-                event_log = open_log(log_url)
-                stack.callback(event_log.close)
-                desk = EmbeddedPayments(event_log, state_url, folder, store_id, settings, live=True)
-                stack.callback(desk.close)
-                self._ready.set()
-                while not self._end.is_set():
-                    if desk.step(_POLL_S):
-                        self._changed.set()
-                if self._finish_s is not None:
-                    desk.finish(self._finish_s)
-                    self._changed.set()
-        except WalkoutError as error:
-            self._error = error
-        except Exception as error:  # a fault of ours: the shop must not go on as if it were paid
-            log.exception("payments have stopped")
-            self._error = PaymentError(f"payments have stopped: {type(error).__name__}: {error}")
-        finally:
-            self._ready.set()

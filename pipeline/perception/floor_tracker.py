@@ -421,6 +421,7 @@ class FloorTracker:
             velocity_m_s=person.filter.mean[3:].copy(),
             last_seen_ns=person.seen_ns,
             sources=dict(sorted(person.sources.items())),
+            height_m=float(person.filter.mean[2]),
         )
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
-from pipeline.perception.camera_tracker import CameraTracker
 from pipeline.perception.detector import Network, PersonDetector, Refiner
-from pipeline.perception.floor_tracker import FloorSettings, FloorTracker
+from pipeline.perception.floor_tracker import FloorSettings
+from pipeline.perception.people import PeopleTracker
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PerceptionResult:
 
 
 class Perception:
-    """Detector, a tracker for each camera, and the floor tracker; `update` once a window, in order.
+    """Detector and trackers; `update` once a window, in order.
 
     `network`: a `models.backend.PoseNetwork`, or anything with its `infer`. `gated` false looks at every picture of
     every camera. `refiner`: a closer look at each person's key points, e.g. `models.keypoints.refiner.KeypointRefiner`.
@@ -37,20 +37,16 @@ class Perception:
         refiner: Refiner | None = None,
     ) -> None:
         self._detector = PersonDetector(network, gated=gated, refiner=refiner)
-        self._cameras = {spec.id: CameraTracker(spec.fps) for spec in layout.cameras}
-        self._floor = FloorTracker(layout, floor)
+        self._people = PeopleTracker(layout, floor)
 
     def update(self, frame_set: FrameSet) -> PerceptionResult:
-        tracks = {}
-        for camera_id, people in self._detector.update(frame_set).items():
-            at_ns = frame_set.frames[camera_id].captured_at_ns
-            track_id = self._cameras[camera_id].update(people, at_ns)
-            tracks[camera_id] = CameraTracks(camera_id, at_ns, people, track_id)
-        return PerceptionResult(frame_set, tracks, self._floor.update(list(tracks.values()), frame_set.mid_ns))
+        found = {
+            camera_id: (frame_set.frames[camera_id].captured_at_ns, people)
+            for camera_id, people in self._detector.update(frame_set).items()
+        }
+        return PerceptionResult(frame_set, *self._people.update(found, frame_set.mid_ns))
 
     def reset(self) -> None:
         """Forget everybody, for another recording."""
         self._detector.reset()
-        for tracker in self._cameras.values():
-            tracker.reset()
-        self._floor.reset()
+        self._people.reset()

@@ -52,6 +52,15 @@ class Zones:
             for (middle, inward), near in zip(self._lines, self._near, strict=True)
         )
 
+    def within(self, xy_m: np.ndarray) -> bool:
+        """Is this (2,) on the shop's floor, not beyond a gate's line?"""
+        if not shapely.contains_xy(self._floor, *xy_m):
+            return False
+        return not any(
+            shapely.contains_xy(near, *xy_m) and float((xy_m - middle) @ inward) < 0
+            for (middle, inward), near in zip(self._lines, self._near, strict=True)
+        )
+
     def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool:
         """Is somebody no longer seen at this place (2,) likely gone: off the floor, beyond a gate's line, or at a gate
         on the way out?"""

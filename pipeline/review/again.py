@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Running visits again, keeping them as regression cases, and forgetting them: the part of the reviewer's desk that has
-to do with film. Each leaves an entry in the audit trail."""
+"""Running visits again, keeping them as regression cases, and forgetting them: what a reviewer does with film. Each
+leaves an entry in the audit trail."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from pipeline.errors import CaseError
 from pipeline.evidence.tables import erased_visits
 from pipeline.review import audit, cases, kept, replay
+from pipeline.review.around import Around
 from pipeline.review.model import Case
 from pipeline.review.replay import VisitReplay
 from pipeline.review.settings import ReviewSettings
@@ -22,27 +23,21 @@ from pipeline.review.tables import audit_trail
 from pipeline.state import Database
 
 if TYPE_CHECKING:
-    from pipeline.evidence import EvidenceStore
-    from pipeline.shop import Shop, Stages
-
-
-@dataclass(frozen=True)
-class Around:
-    """What a desk has besides the state; all of it may be missing. `shop`: with the recording of a run, to run visits
-    again; `run`: the run's folder; `folders`: where else `tracks.csv` may be; `stages`: as for `runtime.run`."""
-
-    shop: Shop | None = None
-    run: Path | None = None
-    evidence: EvidenceStore | None = None
-    folders: tuple[Path, ...] = ()
-    stages: Callable[[Shop], Stages] | None = None
+    from pipeline.shop import Shop
 
 
 class Again:
-    """See `pipeline.review.desk.ReviewDesk`, which has this."""
+    """Beside a `pipeline.review.desk.ReviewDesk` on the same state.
 
-    def __init__(self, database: Database, settings: ReviewSettings, clock: Callable[[], int], around: Around) -> None:
-        self._database, self.settings, self._clock, self._around = database, settings, clock, around
+    `clock`: ns since the Unix epoch.
+    """
+
+    def __init__(
+        self, database: Database, around: Around, settings: ReviewSettings | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:  # fmt: skip
+        self._database, self._around, self._clock = database, around, clock
+        self._settings = settings or ReviewSettings()
 
     def replay(self, case_id: str, by: str = "walkout") -> VisitReplay:
         """The case's visit on today's build, both receipts side by side; takes up to a minute. As `replay_visit`."""
@@ -80,8 +75,8 @@ class Again:
     @property
     def cases_folder(self) -> Path:
         """Where regression cases are kept."""
-        if self.settings.cases_folder is not None:
-            return Path(self.settings.cases_folder)
+        if self._settings.cases_folder is not None:
+            return Path(self._settings.cases_folder)
         around = self._around
         return (around.run or (around.shop.folder if around.shop else Path())) / "cases"
 

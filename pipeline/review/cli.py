@@ -173,8 +173,13 @@ def figures(
 
 @app.command()
 def serve(
-    log: Annotated[str, typer.Option("--log", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")],
-    state: Annotated[str, typer.Option("--state", help="The state that the cart and the payment desk have.")],
+    log: Annotated[
+        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
+    ],
+    state: Annotated[
+        str,
+        typer.Option("--state", envvar="WALKOUT_STATE_URL", help="The state that the cart and the payment desk have."),
+    ],
     catalogue: Annotated[Path, typer.Option("--catalogue", help="The stores' catalogue, price files beside it.")],
     port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",

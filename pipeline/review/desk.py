@@ -23,7 +23,7 @@ from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.observe.logs import get_logger
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
-from pipeline.review.again import Again, Around
+from pipeline.review.around import Around
 from pipeline.review.model import (
     DISPUTE_KINDS,
     HELD_LINE,
@@ -48,7 +48,7 @@ _MOST_UNDECIDED = 50
 """Cases of one receipt that wait at the same time: more is somebody playing."""
 
 
-class ReviewDesk(Again):
+class ReviewDesk:
     """Everything about cases of the stores whose state this is.
 
     Args:
@@ -63,8 +63,8 @@ class ReviewDesk(Again):
         self, database: Database, desk: Desk, prices: PriceBook, settings: ReviewSettings | None = None, *,
         clock: Callable[[], int] = time.time_ns, told_ns: int = 0, around: Around | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(database, settings or ReviewSettings(), clock, around or Around())
-        self._desk, self._prices = desk, prices
+        self._database, self._desk, self._prices = database, desk, prices
+        self.settings, self._clock, self._around = settings or ReviewSettings(), clock, around or Around()
         self._told_ns = told_ns
 
     # --- the shopper ---

@@ -1,47 +1,16 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Review in the one process of a shop: its member of the log beside the aggregator, on the same log and state; and the
-desk of a store or a recorded run."""
+"""Review in the one process of a shop: its member of the log beside the aggregator, on the same log and state."""
 
 from __future__ import annotations
-
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.cart.desk import Desk
 from pipeline.cart.price_book import PriceBook
 from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog
-from pipeline.review.desk import Around, ReviewDesk
+from pipeline.review.desk import ReviewDesk
 from pipeline.review.intake import GROUP, TOPICS, ReviewIntake
 from pipeline.review.settings import ReviewSettings
-from pipeline.run_files import SUMMARY
 from pipeline.state import Database
-
-if TYPE_CHECKING:
-    from pipeline.evidence import EvidenceStore
-    from pipeline.shop import Shop
-
-
-def review_desk(
-    database: Database,
-    desk: Desk,
-    shop: Shop,
-    *,
-    run: Path | None = None,
-    evidence: EvidenceStore | None = None,
-    folders: tuple[Path, ...] = (),
-    clock: Callable[[], int] = time.time_ns,
-) -> ReviewDesk:
-    """The desk over one state. `run`: the folder of a recorded run, whose receipts can be disputed from when it was
-    made; `folders`: where else `tracks.csv` may be."""
-    summary = run / SUMMARY if run else None
-    told_ns = summary.stat().st_mtime_ns if summary and summary.exists() else 0
-    around = Around(shop, run, evidence, folders)
-    return ReviewDesk(
-        database, desk, shop.prices, shop.settings.review, clock=clock, told_ns=told_ns, around=around
-    )  # fmt: skip
 
 
 class EmbeddedReview:

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cart.money import plain_text
 from pipeline.review.figures import Figures, Tally, Waits
+
+_COLUMNS = ("disputes", "upheld", "refused", "waiting", "held", "by rule", "paid back", "charged")
+_COUNTS = 6
 
 
 def print_figures(found: Figures, names: Mapping[str, str], console: Console | None = None) -> None:
@@ -47,12 +51,18 @@ def _time(seconds: float) -> str:
 def _table(console: Console, title: str, tallies: Mapping[str, Tally]) -> None:
     if not tallies:
         return
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for column in ("disputes", "upheld", "refused", "waiting", "held", "by rule", "paid back", "charged"):
-        table.add_column(column, justify="right")
-    for name, t in tallies.items():
-        counts = (t.disputes, t.upheld, t.refused, t.waiting, t.held, t.by_rule)
-        money = (", ".join(plain_text(v, c) for c, v in m.items()) for m in (t.paid_back_minor, t.charged_minor))
-        table.add_row(escape(name), *map(str, counts), *money)
+    rows = {name: _row(tally) for name, tally in tallies.items()}
+    shown = [k for k in range(len(_COLUMNS)) if k < _COUNTS or any(row[k] for row in rows.values())]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold", min_width=12)
+    for k in shown:
+        table.add_column(_COLUMNS[k], justify="right", no_wrap=True)
+    for name, row in rows.items():
+        table.add_row(escape(name), *(row[k] for k in shown))
     console.print(table)
+
+
+def _row(t: Tally) -> list[str]:
+    counts = (t.disputes, t.upheld, t.refused, t.waiting, t.held, t.by_rule)
+    money = (", ".join(plain_text(v, c) for c, v in m.items()) for m in (t.paid_back_minor, t.charged_minor))
+    return [*map(str, counts), *money]

@@ -57,10 +57,10 @@ def _visit(run: Path, visit: str, out: Path | None, recording: Path | None, keep
 
     console = Console()
     with open_site(run, recording=recording) as site:
-        found = site.review.replay_visit(visit, by, out, progress=console.is_terminal)
+        found = site.again.replay_visit(visit, by, out, progress=console.is_terminal)
         print_replay(found, console)
         if keep:
-            console.print(f"kept: {site.review.keep_visit(visit, by)}", highlight=False)
+            console.print(f"kept: {site.again.keep_visit(visit, by)}", highlight=False)
     return not found.same
 
 

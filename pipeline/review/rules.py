@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.cart.money import plain_text
 from pipeline.messages import ReceiptLine
+from pipeline.reasons import CAMERAS_UNSURE, SMALL_AMOUNT, TOO_SMALL
 from pipeline.review.model import HELD_LINE, Case, Request
 from pipeline.review.settings import ReviewRules
 
@@ -34,16 +35,16 @@ def verdict(case: Case, facts: Facts, rules: ReviewRules) -> Verdict | None:
         return None
     if case.origin == "held":
         if case.kind == HELD_LINE and rules.let_go_minor > 0 and line.total_minor <= rules.let_go_minor:
-            why = f"too small to look at: {plain_text(line.total_minor, case.currency)}"
+            why = TOO_SMALL.format(amount=plain_text(line.total_minor, case.currency))
             return Verdict("let-go", Request(action="remove", reason=why))
         return None
     likely = facts.took_probability
     if case.kind in ("not-taken", "put-back") and likely is not None and likely < rules.unlikely_below:
-        why = f"the cameras were not sure either ({100 * likely:.0f} %)"
+        why = CAMERAS_UNSURE.format(share=f"{100 * likely:.0f} %")
         return Verdict("unlikely", Request(action="remove", reason=why))
     small = 0 < line.total_minor <= rules.small_minor
     if small and facts.upheld < rules.small_at_most and case.kind != "missing-item":
-        why = f"settled at once: a small amount, {plain_text(line.total_minor, case.currency)}"
+        why = SMALL_AMOUNT.format(amount=plain_text(line.total_minor, case.currency))
         keeps = case.kind in ("other-product", "wrong-price") and line.status == "billed"
         return Verdict("small-amount", Request(action="refund" if keeps else "remove", reason=why))
     return None

@@ -18,6 +18,7 @@ from pipeline.cart.tables import receipts
 from pipeline.errors import WalkoutError
 from pipeline.eventlog.codec import decode
 from pipeline.messages import ReceiptIssued, ReceiptLine, ReviewNote, ShelfEvent
+from pipeline.reasons import Reasons
 from pipeline.review import audit, cases, material
 from pipeline.review.model import Case
 from pipeline.review.path import TrackPath, points_between
@@ -61,7 +62,7 @@ class EventView:
     event: ShelfEvent
     products: tuple[Product, ...]
     persons: tuple[Person, ...]
-    why: str
+    why: Reasons
     clips: tuple[Clip, ...]
     stills: tuple[Clip, ...]
 
@@ -77,7 +78,7 @@ class LineView:
     products: tuple[Product, ...]
     persons: tuple[Person, ...]
     took_probability: float | None
-    why: str
+    why: Reasons
 
 
 @dataclass(frozen=True)

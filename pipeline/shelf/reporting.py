@@ -11,13 +11,19 @@ import numpy as np
 from calibration.catalogue import Catalogue
 from calibration.layout import Gondola, StoreLayout
 from pipeline.messages import Candidate, EvidenceRef, Reach, ShelfEvent
+from pipeline.reasons import (
+    LOOK_ALIKE,
+    NO_CAMERA,
+    NO_HAND,
+    SEPARATOR,
+    SEVERAL_PEOPLE,
+    TAKEN_OR_PUT_BACK,
+    UNCLEAR_QUANTITY,
+)
 from pipeline.shelf.attribute import Attribution, Touch
 from pipeline.shelf.episodes import Episode
 from pipeline.shelf.identify import Verdict
 from pipeline.shelf.settings import ShelfSettings
-
-NO_CAMERA = "no camera sees the products"
-NOT_SEEN_AGAIN = "the shelf was not seen again after the reach"
 
 
 class Reporter:
@@ -67,15 +73,15 @@ class Reporter:
         )
         reasons = []
         if persons[0].probability < s.sure:
-            reasons.append("several people were at the shelf")
+            reasons.append(SEVERAL_PEOPLE)
         if verdict.kind_probability < s.sure:
-            reasons.append("unclear whether it was taken or put back")
+            reasons.append(TAKEN_OR_PUT_BACK)
         if verdict.products[0][1] < s.sure:
-            reasons.append("products that look alike")
+            reasons.append(LOOK_ALIKE)
         if verdict.quantities[0][1] < s.sure:
-            reasons.append("unclear how many")
+            reasons.append(UNCLEAR_QUANTITY)
         if reach is None:
-            reasons.append("no hand was seen in the shelf")
+            reasons.append(NO_HAND)
         return ShelfEvent(
             event_id=event_id(self._layout.store_id, episode.slot_id, verdict.kind, touches[0].track_id, t0, number),
             store_id=self._layout.store_id,
@@ -96,7 +102,7 @@ class Reporter:
                 )
                 for c, change in sorted(episode.changes.items(), key=lambda kv: -kv[1].view.px_per_cm)
             ),
-            reason="; ".join(reasons),
+            reason=SEPARATOR.join(reasons),
         )  # fmt: skip
 
     def blind_event(self, reach: Reach, reason: str = NO_CAMERA, kind: str = "pick") -> ShelfEvent:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from calibration.boxes import box_iou
 from models.crops import CropWindow, cut, window_at
 from pipeline.shelf.handpics import HandPicture
 from pipeline.shelf.views import FRONT_INSET_M, SlotView
@@ -63,7 +64,7 @@ def _front(view: SlotView, window: CropWindow, products: Products, classes: int)
         return nothing
     boxes = window.to_frame(products.xyxy_px) + np.tile(view.rect_px[:2], 2)
     depths, expected = item_boxes(view)
-    overlap = iou(boxes, expected)  # (N, D)
+    overlap = box_iou(boxes, expected)  # (N, D)
     best = overlap.max(1)
     fits = np.flatnonzero(best >= _MIN_FIT_IOU)
     if not len(fits):
@@ -88,15 +89,6 @@ def item_boxes(view: SlotView) -> tuple[np.ndarray, np.ndarray]:
     corners = view.gondola.to_world(along[None], out[None] - steps[:, None], up[None])
     pixels = view.camera.project(corners)
     return steps, np.concatenate([np.nanmin(pixels, axis=1), np.nanmax(pixels, axis=1)], axis=1)
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union (N, M) of boxes (N, 4) and (M, 4)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.maximum(high - low, 0), axis=-1)
-    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
-    return inter / np.maximum(area_a[:, None] + area_b[None] - inter, 1e-9)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet, Reach, ShelfEvent
+from pipeline.reasons import NOT_SEEN_AGAIN
 from pipeline.shelf.attribute import Attribution, Touch
 from pipeline.shelf.carried import BodyPictures
 from pipeline.shelf.change import SlotWatch
@@ -27,7 +28,7 @@ from pipeline.shelf.handpics import HandPictures
 from pipeline.shelf.hands import SIDES, HandTracker
 from pipeline.shelf.identify import CameraClue, Identifier, RowHistory, Verdict, fresh_places
 from pipeline.shelf.reach import ReachDetector
-from pipeline.shelf.reporting import NOT_SEEN_AGAIN, Reporter
+from pipeline.shelf.reporting import Reporter
 from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.sight import Front, InHand, Network, fronts, in_hand

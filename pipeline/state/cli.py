@@ -9,7 +9,12 @@ import typer
 
 app = typer.Typer(help="The state database: bring its tables up to date, or back.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE.")]
+Url = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL", envvar="WALKOUT_STATE_URL", help="postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE."
+    ),
+]
 
 
 @app.command()

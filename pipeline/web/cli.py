@@ -24,7 +24,10 @@ _BY = "command"
 """Who the audit trail says it was."""
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN_OR_STORE", help="A run's folder, or a store's.")]
-Log = Annotated[str | None, typer.Option("--log", help="Event log; by default the run's, or the store's settings'.")]
+Log = Annotated[
+    str | None,
+    typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log; by default the run's, or the store's settings'."),
+]
 State = Annotated[str | None, typer.Option("--state", help="State database; by default the run's, or the store's.")]
 Recording = Annotated[Path | None, typer.Option("--recording", help="Where a run's recording is now.")]
 StaffName = Annotated[str, typer.Argument(metavar="NAME", help="What they sign in with.")]

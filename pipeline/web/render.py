@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.cart.money import money_text
+from pipeline.reasons import read
 from pipeline.web import texts
 from pipeline.web.security import cookie_name, csrf_cookie, csrf_token
 from pipeline.web.texts import N_ as N_
@@ -38,7 +39,8 @@ class NavItem:
 
 def page(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
     """The page that a template makes of `values`. In it: `viewer` (or None), `site`, `locale`, `csrf_field()`,
-    `csrf`, `nav`, `static(NAME)`; filters `money(currency)` of minor units, `moment`, `day` and `clock` of ns."""
+    `csrf`, `nav`, `static(NAME)`; filters `money(currency)` of minor units, `moment`, `day` and `clock` of ns,
+    `told` of what a receipt says of itself."""
     site = request.app.state.site
     who = getattr(request.state, "viewer", None)
     language = locale(request)
@@ -89,6 +91,7 @@ def _environment(language: str, timezone: str) -> Environment:
         "clock": lambda ns: format_time(at(ns), "short", tzinfo=zone, locale=language),
         "browser": browser_name,
         "iso": lambda ns: at(ns).isoformat(),
+        "told": lambda written: read(written).said(texts.translations(language).gettext),
     }
     environment.globals["static"] = static_url
     return environment

@@ -18,7 +18,7 @@ from pipeline.observe.router import health_router
 from pipeline.passes.issuing import following
 from pipeline.payment.entry import EntryPayments
 from pipeline.payment.port import PaymentProvider
-from pipeline.payment.providers import open_provider
+from pipeline.payment.providers import BANK_FILE, open_provider
 from pipeline.settings import load_settings
 from pipeline.state import Database
 from pipeline.web.app import create_app
@@ -35,7 +35,7 @@ def open_desk(store: Path) -> Iterator[tuple[GateDesk, Database, PaymentProvider
         payments = None
         if settings.authorise_minor:
             payment = load_settings(store).payment
-            provider = open_provider(payment.provider, store / "bank.sqlite")
+            provider = open_provider(payment.provider, store / BANK_FILE)
             payments = EntryPayments(database, provider, payment)
         ring = None if settings.key_ring is None else following(settings.key_ring)
         yield GateDesk(layout, database, settings, ring=ring, payments=payments), database, provider

@@ -20,15 +20,16 @@ from pipeline.capture.recording import MANIFEST
 from pipeline.cart.aggregator import Aggregator
 from pipeline.cart.desk import Desk
 from pipeline.errors import RecordingError, WalkoutError
-from pipeline.eventlog import EventLog, open_log
+from pipeline.eventlog import log_opener, open_log
 from pipeline.evidence import EvidenceStore, open_evidence
 from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.journal import LOG_FILE, STATE_FILE
 from pipeline.payment.embedded import EmbeddedPayments
+from pipeline.review.again import Again
 from pipeline.review.desk import ReviewDesk
-from pipeline.review.embedded import review_desk
 from pipeline.review.intake import GROUP as REVIEW_GROUP
 from pipeline.review.intake import ReviewIntake
+from pipeline.review.opening import open_review
 from pipeline.run_files import SUMMARY
 from pipeline.shop import Shop
 from pipeline.state import Database
@@ -53,11 +54,11 @@ class Site:
     database: Database
     desk: Desk
     evidence: EvidenceStore
-    log: EventLog
     log_url: str
     accounts: Accounts
     clock: Callable[[], int] = time.time_ns
     review: ReviewDesk | None = None
+    again: Again | None = None
 
     @property
     def store_id(self) -> str:
@@ -72,8 +73,8 @@ class Site:
         found = erase_shopper(
             self.database, self.evidence, shopper_id, by=by, store_id=self.store_id, clock=self.clock
         )  # fmt: skip
-        if self.review is not None:
-            self.review.forget_erased("walkout")  # regression cases have the film
+        if self.again is not None:
+            self.again.forget_erased("walkout")  # regression cases have the film
         return found
 
 
@@ -109,16 +110,16 @@ def open_site(
         database = Database(state_url or live_state or f"sqlite:///{folder / STATE_FILE}")
         stack.callback(database.close)
         log_url = log_url or live_log or f"sqlite:///{folder / LOG_FILE}"
-        log = open_log(log_url)
-        stack.callback(log.close)
+        log_opener(log_url)  # a wrong address is said now; one that is away is waited for by whoever follows it
         settings = accounts or load_account_settings(shop.folder)
         evidence = shop.settings.evidence
         desk, store = Desk(database, shop.prices, clock), open_evidence(
             evidence.url or folder / EVIDENCE, database, evidence, clock
         )  # fmt: skip
-        review = review_desk(database, desk, shop, run=run, evidence=store, folders=(folder,), clock=clock)
+        review, again = open_review(database, desk, shop, run=run, evidence=store, folders=(folder,), clock=clock)
         site = Site(
-            shop, folder, run, database, desk, store, log, log_url, Accounts(database, settings, clock), clock, review
+            shop, folder, run, database, desk, store, log_url, Accounts(database, settings, clock), clock, review,
+            again,
         )  # fmt: skip
         if embedded:
             stack.enter_context(_keeping_books(site))
@@ -156,19 +157,19 @@ def _keeping_books(site: Site) -> Iterator[None]:
     """Aggregator, payment desk and review of a run in one background thread, as the groups that they were while it
     ran."""
     tail = _tail(site.database, site.store_id)
-    stop = threading.Event()
+    stop, log = threading.Event(), open_log(site.log_url)
     aggregator = Aggregator(
-        site.log, site.database, site.shop.prices, site.shop.settings.billing,
+        log, site.database, site.shop.prices, site.shop.settings.billing,
         group=f"{_CART_GROUP}-{site.store_id}{tail}", stores=[site.store_id],
     )  # fmt: skip
     payments = None
     if site.shop.settings.payment.provider != "none":
         payments = EmbeddedPayments(
-            site.log, f"sqlite:///{site.folder / STATE_FILE}", site.folder, site.store_id, site.shop.settings.payment,
+            log, f"sqlite:///{site.folder / STATE_FILE}", site.folder, site.store_id, site.shop.settings.payment,
             live=False, tail=tail,
         )  # fmt: skip
     intake = ReviewIntake(
-        site.log, site.database, site.review, group=f"{REVIEW_GROUP}-{site.store_id}{tail}", stores=[site.store_id]
+        log, site.database, site.review, group=f"{REVIEW_GROUP}-{site.store_id}{tail}", stores=[site.store_id]
     )  # fmt: skip
     thread = threading.Thread(target=_step, args=(aggregator, payments, intake, stop), name="books", daemon=True)
     thread.start()
@@ -181,6 +182,7 @@ def _keeping_books(site: Site) -> Iterator[None]:
         intake.close()
         if payments:
             payments.close()
+        log.close()
 
 
 def _step(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI
 
+from pipeline.observe.health import Health
+from pipeline.observe.router import health_router
 from pipeline.web import operator, reviewer, shopper, staff_pages
 from pipeline.web.app import create_app
 from pipeline.web.headers import Headers
@@ -23,7 +25,10 @@ AREAS = (shopper, reviewer, operator, staff_pages)
 def site_app(site: Site) -> FastAPI:
     """Pages at `/`, the API at `/api/v1` (OpenAPI at `/api/v1/openapi.json`)."""
     uploads = {prefix: size for area in AREAS for prefix, size in area.UPLOADS.items()}
+    health = Health()
+    health.add("database", lambda: None if site.database.reachable else "does not answer")
     app = create_app(
+        health_router(health, ("/healthz", "/readyz")),
         sign_in_router(site), home_router(site), *(area.router(site) for area in AREAS),
         title=site.store_name, dependencies=[Depends(require_csrf)], uploads=uploads,
         too_large=too_large, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,

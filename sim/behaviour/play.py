@@ -14,7 +14,7 @@ from pipeline.errors import ScenarioError
 from sim.behaviour.body import DT_S
 from sim.behaviour.scenario import Scenario
 from sim.behaviour.shopper import Shopper, Stay
-from sim.behaviour.space import FreeSpace
+from sim.behaviour.space import FreeSpace, places_before
 from sim.behaviour.stock import Item, Stock
 from sim.behaviour.timeline import Motion, Timeline, Track
 from sim.people.casting import person_from_dict, random_person
@@ -81,6 +81,7 @@ class World:
     def __init__(self, scenario: Scenario, layout: StoreLayout, catalogue: Catalogue, stock: Stock) -> None:
         self.name, self.layout, self.stock = scenario.name, layout, stock
         self.space = FreeSpace(layout)
+        self.faces_m = places_before(layout)
         self.now_s = 0.0
         self.shoppers: dict[str, Shopper] = {}
         self.handlings: list[Handling] = []

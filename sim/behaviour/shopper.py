@@ -162,11 +162,13 @@ class Shopper(Returns):
     def _do_touch(self, action: act.Touch) -> Ticks:
         gondola, _, _ = yield from self._choose(action)
         item = self.world.stock.front(self.slot_id)[0]
+        self.world.stock.reserved.add(item.item_id)  # nobody takes it from under the hand
         side = yield from self._step_to(gondola, self.slot_id, self._free_hand())
         pace = self._draw(action.pace)
         yield from self._reach_in(gondola, self._grasp(gondola, item, side), side, pace)
         yield from self._pause(self._draw(action.hold_s))
         yield from self._reach_out(gondola, side, pace)
+        self.world.stock.reserved.discard(item.item_id)
         self._lower(side, 0.5)
         self._done_at_shelf()
 

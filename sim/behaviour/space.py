@@ -17,6 +17,9 @@ BODY_M = 0.27
 OUTSIDE_M = 1.2
 """How far beyond the gate's line people come from and go to."""
 _STEP_M = 0.08
+_GAP_M, _GAP_REACH_M = 0.46, 0.45
+"""Free width in which the middles of two people cannot be beside one another, and how far around is looked."""
+_ASIDE_M, _ROOM_M, _SHELF_ROOM_M = 0.4, 0.6, 0.7
 _NEIGHBOURS = [(i, j, float(np.hypot(i, j))) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
 
@@ -43,8 +46,8 @@ class FreeSpace:
         grid_x, grid_y = np.meshgrid(xs, ys, indexing="ij")
         points = shapely.points(grid_x, grid_y)
         self._free = shapely.contains(self.area, points)
-        clearance = shapely.distance(self.area.boundary, points)
-        self._cost = 1 + 2.0 * np.clip(1 - clearance / 0.25, 0, 1)
+        self._clearance = np.where(self._free, shapely.distance(self.area.boundary, points), 0.0)
+        self._cost = 1 + 2.0 * np.clip(1 - self._clearance / 0.25, 0, 1)
         self._points = np.stack([grid_x, grid_y], -1)
 
     def nearest(self, xy_m: np.ndarray) -> np.ndarray:
@@ -55,6 +58,27 @@ class FreeSpace:
 
     def contains(self, xy_m: np.ndarray) -> bool:
         return bool(self._prepared.contains(Point(xy_m)))
+
+    def is_gap(self, xy_m: np.ndarray) -> bool:
+        """Is it so narrow here that two people cannot pass one another without turning sideways?"""
+        near = ((self._points - xy_m) ** 2).sum(-1) < _GAP_REACH_M**2
+        return bool(self._clearance[near].max(initial=0.0) < _GAP_M / 2)
+
+    def refuge(self, xy_m: np.ndarray, others_m: np.ndarray, faces_m: np.ndarray) -> np.ndarray | None:
+        """The nearest place (2,) to step aside to, or None.
+
+        Args:
+            others_m: (N, 2) people, and where they are going to stand: kept clear of.
+            faces_m: (M, 2) places before shelves, left free for those who need them.
+        """
+        away = np.sqrt(((self._points - xy_m) ** 2).sum(-1))
+        free = self._free & (away > _ASIDE_M) & (away < 4 * _ASIDE_M)
+        for keep, room_m in ((others_m, _ROOM_M), (faces_m, _SHELF_ROOM_M)):
+            for middle in np.reshape(keep, (-1, 2)):
+                free &= ((self._points - middle) ** 2).sum(-1) > room_m**2
+        if not free.any():
+            return None
+        return self._points[np.unravel_index(np.where(free, away, np.inf).argmin(), free.shape)]
 
     def path(
         self, start_m: np.ndarray, goal_m: np.ndarray, avoid_m: np.ndarray = (), radius_m: float = 0.55
@@ -129,6 +153,16 @@ class FreeSpace:
     def stand_before(self, gondola: Gondola, along_m: float, distance_m: float) -> np.ndarray:
         """Where to stand, (2,), to reach what is `along_m` on a face from `distance_m` before it."""
         return self.nearest(gondola.to_world(along_m, distance_m, 0.0)[:2])
+
+
+def places_before(layout: StoreLayout, every_m: float = 0.3, away_m: float = 0.5) -> np.ndarray:
+    """(M, 2) where people stand at shelves."""
+    spots = [
+        gondola.to_world(along, away_m, 0.0)[:2]
+        for gondola in layout.gondolas
+        for along in np.arange(0.0, gondola.width_m + every_m / 2, every_m)
+    ]
+    return np.reshape(spots, (-1, 2))
 
 
 def outside(gate: Gate, beyond_m: float = OUTSIDE_M * 0.75) -> np.ndarray:

@@ -14,10 +14,16 @@ _DECELERATION = 1.7
 _AHEAD_M = 0.26
 _CLOSEST_M = 0.46
 """Middles of two people are never nearer than this."""
+_PUSHED_M = 0.441
+"""Who makes way for one may be pushed so near to another, no nearer."""
 _PATIENCE_S = 0.5
 _STUCK_S, _SQUEEZE_M, _SQUEEZED_PAST_M = 2.5, 0.45, 0.9
 """Who gets no further for so long squeezes past, shoulder to shoulder, for so far. Without it two who meet between
 shelves, each with the other in front, stand there for ever, and everybody queues up behind them."""
+_WEDGED_S, _CROWDED_S, _CROWD, _WEDGED_M = 12.0, 5.0, 9, 0.25
+_ASIDE_S, _WAIT_S = 4.0, 1.5
+"""Who on their way gets no further than that for so long (sooner among so many others) steps aside for so long at most,
+and waits."""
 
 
 class Walker:
@@ -29,6 +35,7 @@ class Walker:
         self.walk_m_s = 1.2
         self._stuck_s, self._stuck_at = 0.0, body.xy.copy()
         self._squeezing = False
+        self._wedged_s, self._wedged_at = 0.0, body.xy.copy()
 
     def stand(self, heading_rad: float | None = None) -> None:
         """One step on the spot."""
@@ -46,12 +53,13 @@ class Walker:
         pass_by_m: float = 0.015,
         stop: bool = True,
         look: np.ndarray | None = None,
+        at_most_s: float = np.inf,
     ) -> Iterator[None]:
         """Walk to a point and turn to a heading there.
 
         Args:
             pass_by_m: how near is near enough. stop: slow down towards the end. look: world point that the eyes go
-                to on the last metre.
+                to on the last metre. at_most_s: gives up after so long.
         """
         body, space = self.body, self.world.space
         self.goal_m = space.nearest(goal_m)
@@ -61,8 +69,9 @@ class Walker:
             if look is not None and left < 1.0:
                 body.look_goal = look
             near_end = heading_rad is not None and left < 0.22
-            if left <= pass_by_m or (left < 0.05 and body.speed < 0.02):
+            if left <= pass_by_m or (left < 0.05 and body.speed < 0.02) or at_most_s <= 0:
                 break
+            at_most_s -= DT_S
             aim = _at(path, along + _AHEAD_M)
             direction = aim - body.xy
             direction /= max(float(np.hypot(*direction)), 1e-9)
@@ -77,14 +86,15 @@ class Walker:
             change = np.clip(wanted - body.speed, -3.5 * DT_S, _ACCELERATION * DT_S)
             body.speed = max(0.0, body.speed + float(change))
             there = self._kept_apart(direction * min(body.speed * DT_S, left))
-            if not space.contains(there):
-                there = space.nearest(there)
             body.speed = min(body.speed, float(np.hypot(*(there - body.xy))) / DT_S + 0.1)
             body.xy = there
             along = _nearest_along(path, body.xy, along)
             blocked = body.speed < 0.12 and facing > 0.5 and left > 0.15
             blocked_s = blocked_s + DT_S if blocked else 0.0
             self._note_progress(blocked or body.speed < 0.02)
+            if self._wedged() and np.isinf(at_most_s):
+                yield from self._step_aside()
+                blocked_s = np.inf
             if blocked_s > _PATIENCE_S:
                 path, along, blocked_s = self._plan([o.body.xy for o in self.world.others(self)]), 0.0, 0.0
             yield
@@ -96,9 +106,29 @@ class Walker:
             if abs(error) < np.radians(4):
                 return
 
+    def _wedged(self) -> bool:
+        crowded = len(self.world.others(self)) >= _CROWD
+        return self._wedged_s > (_CROWDED_S if crowded else _WEDGED_S)
+
+    def _step_aside(self) -> Iterator[None]:
+        """Make room for those who are in the way, and whose way this one is in: back off, wait a little, come again."""
+        goal_m, self._wedged_s = self.goal_m, 0.0
+        others = self.world.others(self)
+        places = np.concatenate([[o.body.xy for o in others], [o.goal_m for o in others]])
+        refuge = self.world.space.refuge(self.body.xy, places, self.world.faces_m)
+        if refuge is not None:
+            yield from self.walk_to(refuge, pass_by_m=0.1, at_most_s=_ASIDE_S)
+            for _ in range(round(_WAIT_S / DT_S)):
+                self.stand()
+                yield
+        self.goal_m, self._wedged_s = goal_m, 0.0
+
     def _note_progress(self, slow: bool) -> None:
         """Begin to squeeze past after a while without getting on, and stop when past."""
         way_m = float(np.hypot(*(self.body.xy - self._stuck_at)))
+        if float(np.hypot(*(self.body.xy - self._wedged_at))) > _WEDGED_M:
+            self._wedged_s, self._wedged_at = 0.0, self.body.xy.copy()
+        self._wedged_s += DT_S
         if self._squeezing and way_m > _SQUEEZED_PAST_M:
             self._squeezing = False
         if not self._squeezing:
@@ -130,16 +160,22 @@ class Walker:
         return max(room, 0.3) if self._squeezing else room
 
     def _kept_apart(self, step: np.ndarray) -> np.ndarray:
-        """Where a step (2,) leads if it slides along the space that others take up."""
-        there = self.body.xy + step
+        """Where a step (2,) leads if it slides along the space that others take up; nowhere if between two of them, or
+        between one and a shelf, there is no room (in a gap two squeeze past one another all the same)."""
+        here, space = self.body.xy, self.world.space
         least_m = _SQUEEZE_M if self._squeezing else _CLOSEST_M
-        for other in self.world.others(self):
-            gap = there - other.body.xy
+        middles = np.reshape([o.body.xy for o in self.world.others(self)], (-1, 2))
+        closest = np.minimum(least_m, np.hypot(*(middles - here).T))
+        there = here + step
+        for middle, closest_m in zip(middles, closest, strict=True):
+            gap = there - middle
             distance = float(np.hypot(*gap))
-            closest = min(least_m, float(np.hypot(*(self.body.xy - other.body.xy))))
-            if 0 < distance < closest:
-                there = other.body.xy + gap / distance * closest
-        return there
+            if 0 < distance < closest_m:
+                there = middle + gap / distance * closest_m
+        if not space.contains(there):
+            there = space.nearest(there)
+        free = np.hypot(*(middles - there).T) >= np.minimum(closest, _PUSHED_M)
+        return there if free.all() or space.is_gap(here) else here
 
 
 def _length(path: np.ndarray) -> float:

@@ -56,6 +56,8 @@ class Picture:
 
     Attributes:
         colour: uint8 (H, W, 3) BGR.
+        version: counts the changes of `colour`.
+        painted: where the canvas differs from `colour`.
         nearness: uint16 (SUPER H, SUPER W), row 0 at the bottom: `INVERSE_SCALE` per metre of distance.
         nearness_map: the same as a texture.
         floor_xy: float32 (h, w, 2): floor coordinates in every `FLOOR_STEP`th pixel, far away where something else is.
@@ -66,11 +68,21 @@ class Picture:
         self.inputs = camera_inputs(camera)
         width, height = camera.size_px
         self.colour = np.zeros((height, width, 3), np.uint8)
+        self.version = 0
+        self.painted: list[Rect] = []
+        self._canvas = self.colour.copy()
         self.nearness = np.zeros((height * SUPER, width * SUPER), np.uint16)
         self.floor_xy = np.zeros((-(-height // FLOOR_STEP), -(-width // FLOOR_STEP), 2), np.float32)
         self.nearness_map = nearness_texture(width * SUPER, height * SUPER)
         self.stale: list[Rect] = [(0, 0, width, height)]
         self._rays: np.ndarray | None = None
+
+    def canvas(self) -> np.ndarray:
+        """`colour` to be painted on: the same array each time, cleaned where it was `painted`."""
+        for left, top, right, bottom in self.painted:
+            self._canvas[top:bottom, left:right] = self.colour[top:bottom, left:right]
+        self.painted.clear()
+        return self._canvas
 
     def depth_m(self) -> np.ndarray:
         """float32 (H, W): distance along the optical axis."""
@@ -191,6 +203,8 @@ class Backdrop:
         keep = [0 if edge == limit else _CREASE_PX // 2 for edge, limit in zip(rect, limits, strict=True)]
         inner = slice(keep[1], bottom - top - keep[3]), slice(keep[0], right - left - keep[2])
         picture.colour[top:bottom, left:right][inner] = small[inner]
+        picture.version += 1
+        picture.painted.append(rect)
 
     def _show_only(self, camera: Camera, rect: Rect) -> None:
         """Show the parts that may be seen in a rectangle; what is near goes first, so that less is painted over."""

@@ -66,6 +66,12 @@ def open_target(kind: str, width: int, height: int) -> core.GraphicsOutput | Non
     return engine().make_output(pipe, f"walkout-{kind}-{width}x{height}", 0, wanted, size, flags, host.get_gsg())
 
 
+def driver_name() -> str:
+    """Who draws when OpenGL does, as the driver calls itself."""
+    host = open_target("gl", *_HOST_SIZE)
+    return "none" if host is None else f"{host.gsg.driver_vendor} {host.gsg.driver_renderer}"
+
+
 def choose_kind(threads: int) -> str:
     """`gl` or `software`: what is forced, else what works. `threads`: of Mesa's software GL, before its first use."""
     forced = os.environ.get("WALKOUT_RENDERER", "").strip()

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.camera import Camera
 from sim.render.context import choose_kind
+from sim.render.drawn import Drawn
 from sim.render.mesh import Mesh, Scene
 
 
@@ -25,7 +26,10 @@ class Renderer:
             raise ValueError("a renderer needs at least one camera, got none")
         self.kind = choose_kind(threads)
         if self.kind == "gl":
+            from sim.render.check import check_gl
             from sim.render.gl import GlRenderer as Backend
+
+            check_gl()
         else:
             from sim.render.software import SoftwareRenderer as Backend
         self._backend = Backend(scene, cameras)
@@ -43,7 +47,11 @@ class Renderer:
 
         Pass the same `Mesh` objects to all cameras of an instant: each is uploaded once.
         """
-        return self._backend.draw(camera_id, movers)
+        return self.draw_over(camera_id, movers).picture.copy()
+
+    def draw_over(self, camera_id: str, movers: Sequence[Mesh]) -> Drawn:
+        """The same with what it was drawn over, for a sensor that works out anew only what has changed."""
+        return self._backend.draw_over(camera_id, movers)
 
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int = 4) -> np.ndarray:
         """uint8 (ceil(H / scale), ceil(W / scale)): 1 + index of the mover seen in each small pixel, 0 for none.

@@ -15,9 +15,10 @@ from panda3d import core
 
 from calibration.camera import Camera
 from sim.render.backdrop import FLOOR_STEP, SUPER, Backdrop, Picture
+from sim.render.drawn import Drawn
 from sim.render.mesh import Mesh, Scene
 from sim.render.movers import Mover, MoverCache, grouped
-from sim.render.rects import Rect, bounds
+from sim.render.rects import Rect, bounds, grown
 from sim.render.shaders import set_inputs, set_window, shader
 from sim.render.shadow import Shadow
 from sim.render.smear import smeared
@@ -41,20 +42,23 @@ class GlRenderer:
     def replace_static(self, key: Hashable, mesh: Mesh | None) -> None:
         self._backdrop.replace(key, mesh)
 
-    def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
+    def draw_over(self, camera_id: str, movers: Sequence[Mesh]) -> Drawn:
         picture = self._backdrop.picture(camera_id)
-        out = picture.colour.copy()
+        out = picture.canvas()
         present = [self._movers.get(mesh, self._backdrop.light) for mesh in movers if len(mesh.faces)]
         for mover in present:
             shadow = mover.shadow_seen_by(picture.camera)
-            if shadow is not None:
-                _darken(picture, out, shadow)
+            rect = None if shadow is None else _shadow_rect(picture.camera, shadow)
+            if rect is not None:
+                _darken(picture, out, shadow, rect)
+                picture.painted.append(rect)
         for group, rect in grouped(present, picture.camera):
             left, top, right, bottom = rect
             layer = self._layer(picture, group, rect)
             layer = _with_motion(picture.camera, group, (left, top), layer)
             _lay_over(out[top:bottom, left:right], layer)
-        return out
+            picture.painted.append(rect)
+        return Drawn(out, picture.colour, picture.version, tuple(picture.painted))
 
     def _layer(self, picture: Picture, group: list[Mover], rect: Rect) -> np.ndarray:
         """uint8 (h, w, 4): premultiplied colour and coverage of movers in a part of the picture."""
@@ -100,19 +104,23 @@ class GlRenderer:
         return root
 
 
-def _darken(picture: Picture, out: np.ndarray, shadow: Shadow) -> None:
+def _shadow_rect(camera: Camera, shadow: Shadow) -> Rect | None:
+    """Where in the picture a shadow may be seen, in whole steps of `FLOOR_STEP`."""
+    rect = bounds(camera, shadow.outline_m, margin_px=0, dense=True)
+    return None if rect is None else grown(rect, 0, camera.size_px, FLOOR_STEP)
+
+
+def _darken(picture: Picture, out: np.ndarray, shadow: Shadow, rect: Rect) -> None:
     """A shadow on the floor, in place; only where the floor is seen."""
-    rect = bounds(picture.camera, shadow.outline_m, margin_px=0, dense=True)
-    if rect is None:
-        return
-    left, top, right, bottom = (v // FLOOR_STEP for v in rect)
-    cells = (picture.floor_xy[top : bottom + 1, left : right + 1] - shadow.corner_m) * np.float32(1 / shadow.cell_m)
+    left, top, right, bottom = rect
+    step = FLOOR_STEP
+    seen = picture.floor_xy[top // step : -(-bottom // step), left // step : -(-right // step)]
+    cells = (seen - shadow.corner_m) * np.float32(1 / shadow.cell_m)
     kept = cv2.remap(
         shadow.kept, cells, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(255, 255, 255, 255)
     )
-    kept = cv2.resize(kept, None, fx=FLOOR_STEP, fy=FLOOR_STEP, interpolation=cv2.INTER_LINEAR)
-    below = out[top * FLOOR_STEP :, left * FLOOR_STEP :][: kept.shape[0], : kept.shape[1]]
-    kept = kept[: below.shape[0], : below.shape[1]]
+    kept = cv2.resize(kept, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)[: bottom - top, : right - left]
+    below = out[top:bottom, left:right]
     below[:] = cv2.multiply(below, cv2.merge([kept, kept, kept]), scale=1 / 255)
 
 

@@ -13,6 +13,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from sim.render.drawn import Drawn
+from sim.render.rects import Rect, grown
+
 _TILE_PX = 640
 _TILE_MARGIN_PX = 96
 
@@ -66,34 +69,79 @@ class Sensor:
         plain = settings.vignetting == 0 and min(settings.white_balance) == self._balance
         self._shade = None if plain else _shade(width, height, settings)
         self._grain = _noise_tiles(width, height, settings, self._key) if settings.noise > 0 else None
+        self._size_px = size_px
+        # How far a pixel reaches in what is made of it: sharpening's 3x3, and OpenCV's Gaussian of three deviations.
+        self._reach_px = 1 + (int(np.ceil(3 * settings.blur_px)) + 1 if settings.blur_px > 0 else 0)
+        self._background: np.ndarray | None = None
+        self._background_of: tuple[int, float] = (-1, 0.0)  # version and gain
 
     def apply(self, picture: np.ndarray, frame_index: int, at_s: float, light: float = 1.0) -> np.ndarray:
         """uint8 (H, W, 3) BGR as drawn to uint8 (H, W, 3) BGR as the camera gives it. `at_s`: time, for the flicker.
         `light`: factor on what the lamps give at that time."""
+        return _grained(self._developed(picture, self._gain(at_s, light)), self._grain_of(frame_index))
+
+    def apply_over(self, drawn: Drawn, frame_index: int, at_s: float, light: float = 1.0) -> np.ndarray:
+        """The same as `apply` to `drawn.picture`; the background is only worked out when it or the light changes."""
+        gain = self._gain(at_s, light)
+        lit_alike = gain == self._background_of[1]
+        if (drawn.version, gain) != self._background_of:
+            self._background, self._background_of = None, (drawn.version, gain)
+        if self._background is None:
+            if not lit_alike:  # light that changes with each picture: no background would be used twice
+                return self.apply(drawn.picture, frame_index, at_s, light)
+            self._background = self._developed(drawn.background, gain)
+        grain = self._grain_of(frame_index)
+        out = _grained(self._background, grain)
+        for rect in drawn.changed:
+            seen = grown(rect, self._reach_px, self._size_px, grid=1)
+            around = grown(seen, self._reach_px, self._size_px, grid=1)
+            part = self._developed(drawn.picture[_within(around)], gain, around)
+            part = part[_within(seen, around[:2])]
+            out[_within(seen)] = _grained(part, [tile[_within(seen)] for tile in grain])
+        return out
+
+    def _gain(self, at_s: float, light: float) -> float:
+        s = self.settings
+        flicker = 1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7)
+        return light * self._balance * s.exposure * flicker
+
+    def _developed(self, picture: np.ndarray, gain: float, rect: Rect | None = None) -> np.ndarray:
+        """All but the noise; of a part of the picture where it is given."""
         s = self.settings
         if s.blur_px > 0:
             picture = cv2.GaussianBlur(picture, (0, 0), s.blur_px)
         if self._shade is not None:
-            picture = cv2.multiply(picture, self._shade, scale=1 / 255)
+            shade = self._shade if rect is None else self._shade[_within(rect)]
+            picture = cv2.multiply(picture, shade, scale=1 / 255)
         if s.saturation != 1:
             picture = cv2.transform(picture, _saturation(s.saturation))
-        gain = (
-            light
-            * self._balance
-            * s.exposure
-            * (1 + s.flicker * np.sin(2 * np.pi * s.flicker_hz * at_s + self._key[1] % 7))
-        )
         picture = cv2.LUT(picture, _tone_curve(gain, s))
         if s.sharpen > 0:
             soft = cv2.blur(picture, (3, 3))
             picture = cv2.addWeighted(picture, 1 + s.sharpen, soft, -s.sharpen, 0)
-        if self._grain is not None:
-            rng = np.random.default_rng((*self._key, frame_index))
-            height, width = picture.shape[:2]
-            for tile, change in zip(self._grain, (cv2.add, cv2.subtract), strict=True):
-                x, y = rng.integers(0, _TILE_MARGIN_PX, 2)
-                picture = change(picture, tile[y : y + height, x : x + width])
         return picture
+
+    def _grain_of(self, frame_index: int) -> list[np.ndarray]:
+        """What to add to a picture and what to take away, uint8 (H, W, 3) each; nothing without noise."""
+        if self._grain is None:
+            return []
+        rng = np.random.default_rng((*self._key, frame_index))
+        width, height = self._size_px
+        corners = [rng.integers(0, _TILE_MARGIN_PX, 2) for _ in self._grain]
+        return [tile[y : y + height, x : x + width] for tile, (x, y) in zip(self._grain, corners, strict=True)]
+
+
+def _grained(picture: np.ndarray, grain: list[np.ndarray]) -> np.ndarray:
+    if not grain:
+        return picture.copy()
+    out = cv2.add(picture, grain[0])
+    return cv2.subtract(out, grain[1], dst=out)
+
+
+def _within(rect: Rect, corner: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
+    """The rows and columns of a rectangle, in an array whose first pixel is `corner`."""
+    left, top, right, bottom = rect
+    return slice(top - corner[1], bottom - corner[1]), slice(left - corner[0], right - corner[0])
 
 
 def _tone_curve(gain: float, s: SensorSettings) -> np.ndarray:

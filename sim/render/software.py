@@ -16,6 +16,7 @@ from panda3d import core
 
 from calibration.camera import Camera
 from sim.render.ambient import OpenSky
+from sim.render.drawn import Drawn
 from sim.render.mesh import Mesh, Scene
 from sim.render.shading import vertex_light
 from sim.render.target import target_for
@@ -64,6 +65,7 @@ class SoftwareRenderer:
     def __init__(self, scene: Scene, cameras: Sequence[Camera]) -> None:
         self._pinholes = {c.camera_id: _Pinhole.of(c) for c in cameras}
         self._eyes_m = np.array([c.position_m for c in cameras])
+        self._drawn = 0
         self.set_static(scene)
 
     def set_static(self, scene: Scene) -> None:
@@ -102,7 +104,7 @@ class SoftwareRenderer:
         light = np.sqrt(vertex_light(rows[:, :3], rows[:, 3:6], self._scene.light) * sky)
         rows[:, 6:9] = np.clip(rows[:, 6:9] * light[:, None] * np.sqrt(self._scene.light.tint), 0, 1)
 
-    def draw(self, camera_id: str, movers: Sequence[Mesh]) -> np.ndarray:
+    def draw_over(self, camera_id: str, movers: Sequence[Mesh]) -> Drawn:
         nodes = []
         for mesh in movers:
             if not len(mesh.faces):
@@ -110,7 +112,9 @@ class SoftwareRenderer:
             rows = interleaved(mesh)
             self._light_up(rows)
             nodes.append(geom_node(rows, mesh.faces, static=False))
-        return self._seen(self._pinholes[camera_id], self._root, nodes, cv2.INTER_LINEAR, 1)
+        picture = self._seen(self._pinholes[camera_id], self._root, nodes, cv2.INTER_LINEAR, 1)
+        self._drawn += 1  # no background is kept: each picture is one by itself
+        return Drawn(picture, picture, self._drawn, ())
 
     def draw_ids(self, camera_id: str, movers: Sequence[Mesh], scale: int) -> np.ndarray:
         nodes = []

@@ -30,7 +30,14 @@ class Target:
         self._region = buffer.make_display_region()
         self._camera = core.NodePath(core.Camera("view"))
         self._region.set_camera(self._camera)
+        # Kept: a screenshot of its own for each picture takes several times as long, most of it for fresh memory.
+        self._colour = core.Texture("colour")
         self._depth: core.Texture | None = None
+        self._keep_colour()
+
+    def _keep_colour(self) -> None:
+        copy, plane = core.GraphicsOutput.RTM_copy_ram, core.GraphicsOutput.RTP_color
+        self._buffer.add_render_texture(self._colour, copy, plane)
 
     def draw(
         self,
@@ -60,11 +67,12 @@ class Target:
             )
         self._buffer.set_active(True)
         engine().render_frame()
-        shot = self._region.get_screenshot()
         self._buffer.set_active(False)
+        whole = np.frombuffer(memoryview(self._colour.get_ram_image()), np.uint8)
         if depth:
             self._buffer.clear_render_textures()
-        return np.frombuffer(memoryview(shot.get_ram_image()), np.uint8).reshape(height, width, -1)[::-1]
+            self._keep_colour()
+        return whole.reshape(self.size[1], self.size[0], -1)[:height, :width][::-1]
 
     def take_depth(self, width: int, height: int) -> np.ndarray:
         """float32 (height, width), row 0 at the bottom: depth left by the last draw that asked for it."""

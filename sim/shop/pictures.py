@@ -105,16 +105,16 @@ def _shaded(body: np.ndarray, shape: str) -> np.ndarray:
     else:
         light, shine = 1.02 - 0.08 * (across + 1) / 2, np.zeros(width)
     down = 1.03 - 0.08 * np.linspace(0, 1, height)
-    shaded = body * (down[:, None] * light[None])[..., None] + shine[None, :, None]
-    return np.clip(shaded, 0, 255).astype(np.uint8)
+    shaded = body * (down[:, None] * light[None]).astype(np.float32)[..., None]
+    shaded += shine.astype(np.float32)[None, :, None]
+    return np.clip(shaded, 0, 255, out=shaded).astype(np.uint8)
 
 
 def _halved(picture: np.ndarray) -> np.ndarray:
     """Half the size, with colours weighted by how much of them is there."""
-    alpha = picture[..., 3:].astype(np.float32) / 255
-    colour = (picture[..., :3] * alpha).astype(np.float32)
+    whole = picture.astype(np.float32)
+    whole[..., :3] *= whole[..., 3:] / 255
     side = picture.shape[0] // 2
-    small = cv2.resize(np.concatenate([colour, alpha], axis=2), (side, side), interpolation=cv2.INTER_AREA)
-    share = small[..., 3:]
-    rgb_part = np.where(share > 0, small[..., :3] / np.maximum(share, 1e-6), 0)
-    return np.clip(np.concatenate([rgb_part, share * 255], axis=2) + 0.5, 0, 255).astype(np.uint8)
+    small = cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA)
+    small[..., :3] /= np.maximum(small[..., 3:] / 255, 1e-6)
+    return np.clip(small + 0.5, 0, 255).astype(np.uint8)

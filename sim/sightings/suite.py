@@ -16,34 +16,37 @@ import numpy as np
 
 from calibration.layout import load_layout
 from pipeline.errors import ScenarioError
-from pipeline.messages import CameraTracks, FloorTrack
-from sim.identity_score import Flag, VisitIdentity, visit_identities
+from pipeline.messages import CameraTracks, Event, FloorTrack
+from sim.identity_events import IdentityCounts, identities
+from sim.identity_score import VisitIdentity
 from sim.score import inside_the_shop, read_positions, truth_at
 from sim.sightings.recording import read_detections, record_detections
 from sim.tracking_score import Positions, TrackingScore, score_tracks
 
-TRACKS, FIGURES = "tracks.csv", "tracking.json"
+TRACKS, EVENTS, FIGURES = "tracks.csv", "events.jsonl", "tracking.json"
 
 
 class Tracker(Protocol):
-    """What follows people on the floor; a new one for every recording."""
+    """What follows people on the floor; a new one for every recording. `events`: what it said of who is who so far."""
+
+    events: list[Event]
 
     def update(self, looks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]: ...
 
-    def flags(self) -> list[Flag]:
-        """Warnings of all windows so far."""
+    def finish(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """One recording's figures. `seconds`: of the recording; `record_s`, `track_s`: processor time that it took, None if
-    the recording was there already."""
+    """One recording's figures. `visits`: identities after the corrections that were said. `seconds`: of the recording;
+    `record_s`, `track_s`: processor time that it took, None if the recording was there already."""
 
     recording_id: str
     scenario: str
     seed: int
     floor: TrackingScore
     visits: tuple[VisitIdentity, ...]
+    identity: IdentityCounts
     seconds: float
     record_s: float | None
     track_s: float
@@ -69,22 +72,25 @@ def windows(folder: Path, step_s: float) -> Iterator[tuple[int, list[CameraTrack
         yield first + number * step, list(looks[number].values())
 
 
-def track(folder: Path, tracker: Tracker, step_s: float) -> tuple[Positions, list[Flag]]:
+def track(folder: Path, tracker: Tracker, step_s: float) -> tuple[Positions, list[Event]]:
     """Run a tracker over a recording of detections."""
     positions: Positions = {}
     for at_ns, looks in windows(folder, step_s):
         found = tracker.update(looks, at_ns)
         xy = np.array([t.floor_xy_m for t in found], float).reshape(-1, 2)
         positions[at_ns] = ([t.track_id for t in found], xy)
-    return positions, tracker.flags()
+    tracker.finish()
+    return positions, tracker.events
 
 
-def score_tracking(folder: Path, tracks: Positions, flags: Sequence[Flag], gate_m: float = 0.5):
-    """(TrackingScore, identities of the visits) of tracks against a recording's truth."""
+def score_tracking(
+    folder: Path, tracks: Positions, events: Sequence[Event], gate_m: float = 0.5
+) -> tuple[TrackingScore, list[VisitIdentity], IdentityCounts]:
+    """Tracks, and what was said of who is who, against a recording's truth."""
     truth = truth_at(read_positions(folder / "truth" / "people.csv", "person"), sorted(tracks))
     inside, kept = inside_the_shop(truth, tracks, load_layout(folder / "layout.yaml"), gate_m)
     visits = json.loads((folder / "truth" / "receipts.json").read_text(encoding="utf-8"))["visits"]
-    return score_tracks(inside, kept, gate_m), visit_identities(truth, tracks, visits, flags, gate_m)
+    return score_tracks(inside, kept, gate_m), *identities(truth, tracks, visits, events, gate_m)
 
 
 def write_tracks(path: Path, tracks: Positions) -> None:
@@ -105,12 +111,13 @@ def one(scenario: str, seed: int, folder: Path, make_tracker: Callable[[Path], T
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     recorded = time.process_time()
     fps = max(spec.fps for spec in load_layout(out / "layout.yaml").cameras)
-    tracks, flags = track(out, make_tracker(out), 1 / fps)
+    tracks, events = track(out, make_tracker(out), 1 / fps)
     tracked = time.process_time()
     write_tracks(out / TRACKS, tracks)
-    floor, visits = score_tracking(out, tracks, flags)
+    (out / EVENTS).write_text("".join(e.model_dump_json() + "\n" for e in events), encoding="utf-8")
+    floor, visits, identity = score_tracking(out, tracks, events)
     result = Tracked(
-        manifest["recording_id"], Path(scenario).stem, seed, floor, tuple(visits), manifest["duration_s"],
+        manifest["recording_id"], Path(scenario).stem, seed, floor, tuple(visits), identity, manifest["duration_s"],
         None if known else recorded - begin, tracked - recorded,
     )  # fmt: skip
     (out / FIGURES).write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
@@ -148,23 +155,19 @@ def run_tracking_suite(
 
 def figures(results: Sequence[Tracked]) -> dict:
     """The figures of several recordings together; shares are None where there is nothing to share out."""
-    visits = [v for r in results for v in r.visits]
-    wrong = [v for v in visits if not v.held]
-    changes = [c for v in wrong for c in v.changes]
     made = [r for r in results if r.record_s is not None]
 
     def share(part: float, of: float) -> float | None:
         return part / of if of else None
 
+    identity = sum((r.identity for r in results), IdentityCounts())
     return {
         "recordings": len(results),
-        "visits": len(visits),
+        "visits": identity.visits,
         "idf1": float(np.mean([r.floor.idf1 for r in results])) if results else None,
         "mota": float(np.mean([r.floor.mota for r in results])) if results else None,
         "switches": sum(r.floor.switches for r in results),
-        "held": share(len(visits) - len(wrong), len(visits)),
-        "wrong_flagged_before": share(sum(c.flagged for c in changes), len(changes)),
-        "visits_flagged": share(sum(v.flagged for v in visits), len(visits)),
+        **identity.shares(),
         "record_x_real_time": share(sum(r.seconds for r in made), sum(r.record_s for r in made)),
         "track_x_real_time": share(sum(r.seconds for r in results), sum(r.track_s for r in results)),
     }

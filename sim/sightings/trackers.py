@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The pipeline's floor tracker as the suite of detections drives it."""
+"""What `walkout run` follows people with, as the suite of detections drives it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibration.layout import load_layout
-from pipeline.messages import CameraTracks, FloorTrack
-from sim.identity_score import Flag
-
-FLAG_PROBABILITY = 0.1
-"""From this chance of an exchange on, an encounter of two tracks counts as a warning."""
+from pipeline.messages import CameraTracks, Event, FloorTrack
+from pipeline.perception.identity.watch import IdentityWatch
+from pipeline.perception.people import PeopleTracker
 
 
 class PipelineTracker:
-    """`pipeline.perception.floor` with its encounters as warnings."""
+    """Cameras' trackers, floor tracker, and what is said of who is who (`events`); `folder`: of the recording."""
 
     def __init__(self, folder: Path) -> None:
-        from pipeline.perception.floor.encounters import Encounters
-        from pipeline.perception.floor.tracker import FloorTracker
-
-        self._tracker = FloorTracker(load_layout(folder / "layout.yaml"))
-        self._encounters, self._flags = Encounters(), []
+        layout = load_layout(folder / "layout.yaml")
+        self._people, self._who = PeopleTracker(layout), IdentityWatch(layout)
+        self.events: list[Event] = []
+        self._labels: set[str] = set()
 
     def update(self, looks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]:
-        tracks = self._tracker.update(looks, at_ns)
-        for met in self._encounters.update(self._tracker.people, at_ns):
-            if met.exchange_probability >= FLAG_PROBABILITY:
-                self._flags.append(Flag(met.track_ids, met.since_ns, met.until_ns))
+        found = {look.camera_id: (look.captured_at_ns, look.detections) for look in looks}
+        cameras, tracks = self._people.update(found, at_ns)
+        self.events += self._who.update(cameras.values(), tracks, at_ns)
+        self._labels |= {t.track_id for t in tracks}
         return tracks
 
-    def flags(self) -> list[Flag]:
-        return list(self._flags)
+    def finish(self) -> None:
+        """The recording is over: what is still open is said now."""
+        for label in sorted(self._labels):
+            self.events += self._who.flush(label)

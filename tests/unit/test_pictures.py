@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The film and the floor plan: what can be seen in them, and what happens when they cannot be written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -73,6 +74,59 @@ def test_the_film_shows_every_camera_and_keeps_time(layout, tmp_path):
         edge = picture[top + 100, left + 125 : left + 175 : 1].astype(int)
         assert np.abs(edge - colour).sum(1).min() < 90, "the person's box, in the person's colour"
     assert picture[180:, 320:].mean() > 200, "the plan"
+
+
+def checkered(index, seen=True, tracked=True):
+    """A picture in which every pixel differs from the next, and one person in it, found or not."""
+    frame_set, tracks, (person,) = window(index)
+    picture = np.indices((720, 1280)).sum(0) // 8 % 2 * 200 + 20
+    frames = {
+        c: Frame(c, frame_set.window_start_ns, np.repeat(picture[..., None], 3, 2).astype(np.uint8)) for c in tracks
+    }
+    if not seen:
+        tracks = {
+            c: CameraTracks(c, look.captured_at_ns, Detections.empty(), np.zeros(0, int)) for c, look in tracks.items()
+        }
+        person = replace(person, sources={}, floor_xy_m=np.array([2.5, 1.8]))
+    return replace(frame_set, frames=frames), tracks, [person] if tracked else []
+
+
+def covered_share(path, k, box=(125, 50, 175, 60)):
+    """Share of one colour in a part of the first camera's tile (of 320 x 180) in the k-th picture of a film."""
+    x1, y1, x2, y2 = box
+    part = pictures_of(path)[k][1][y1:y2, x1:x2].astype(int)
+    return float((np.abs(part - np.median(part, (0, 1))).max(-1) < 25).mean())
+
+
+HEAD = (130, 55, 170, 70)
+"""Of the person of `window`: the upper quarter of the box, less the line around it."""
+
+
+@pytest.mark.parametrize("covered", [True, False])
+def test_heads_are_covered_in_the_film(layout, tmp_path, covered):
+    path = tmp_path / "mosaic.mp4"
+    with MosaicWriter(path, layout, ["cam0", "cam1", "cam2"], 10, tile_px=(320, 180), covered=covered) as film:
+        film.add(*checkered(0))
+    assert (covered_share(path, 0, HEAD) > 0.95) is covered
+    assert covered_share(path, 0, (10, 100, 60, 170)) < 0.8, "the rest of the picture is as it was"
+
+
+def test_a_head_that_is_lost_for_a_moment_stays_covered(layout, tmp_path):
+    path = tmp_path / "mosaic.mp4"
+    with MosaicWriter(path, layout, ["cam0", "cam1", "cam2"], 10, tile_px=(320, 180)) as film:
+        film.add(*checkered(0))
+        for k in range(1, 10):
+            film.add(*checkered(k, seen=False, tracked=False))
+    shares = [covered_share(path, k, HEAD) for k in range(10)]
+    assert min(shares[:8]) > 0.95 and shares[9] < 0.8
+
+
+def test_a_head_that_this_camera_does_not_find_is_covered_where_it_should_be(layout, tmp_path):
+    path = tmp_path / "mosaic.mp4"
+    with MosaicWriter(path, layout, ["cam0", "cam1", "cam2"], 10, tile_px=(320, 180)) as film:
+        film.add(*checkered(0, seen=False))
+    x, y = layout.camera_by_id["cam0"].project(np.array([[2.5, 1.8, 1.6]]))[0] / 4
+    assert covered_share(path, 0, (int(x) - 6, int(y) - 5, int(x) + 6, int(y) + 5)) > 0.95
 
 
 def test_a_camera_without_a_picture_grows_dark(layout, tmp_path):

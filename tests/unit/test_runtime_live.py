@@ -1,70 +1,29 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A store with live cameras: taps as they are shown, receipts while it runs, an orderly end, going on afterwards."""
 
-import contextlib
 import json
 import os
-import shutil
 import signal
 import time
+import urllib.request
 
-import numpy as np
 import pytest
 
 from pipeline import journal, runtime, shop
-from pipeline.cart.aggregator import Aggregator
-from pipeline.errors import PaymentError
+from pipeline.cart.aggregator import TOPICS, Aggregator, receipts_after
+from pipeline.errors import CaptureError, PaymentError, RecordingError
+from pipeline.eventlog import open_log
 from pipeline.gate.live import LiveGate
-from pipeline.messages import Frame, FrameSet
 from pipeline.payment.bank import Bank
-from tests.scripted_shop import ANNA, BEN, BREAD, START_NS, S, stages, write_recording
-
-WINDOW_NS = S // 10
+from pipeline.web.serving import free_port
+from pipeline.web.site import open_site
+from tests.live_shop import cameras, write_store
+from tests.scripted_shop import ANNA, BREAD, START_NS, S, stages, write_recording
 
 
 @pytest.fixture
 def store(tmp_path):
-    """A store's folder: what a recording has, without the recording."""
-    store = write_recording(tmp_path / "store")
-    for name in ("manifest.json", "gate.jsonl"):
-        (store / name).unlink()
-    shutil.rmtree(store / "video")
-    return store
-
-
-def cameras(store, monkeypatch, until_s, look=lambda at_s: None, from_s=0.0, taps=(ANNA, BEN)):
-    """Cameras that work until somebody presses Ctrl-C; people show their passes at the reader meanwhile."""
-
-    shown = []
-
-    class Shown:
-        def __iter__(self):
-            return windows()
-
-        def between(self, camera_id, t0_ns, t1_ns):
-            return iter([f for f in shown if f.camera_id == camera_id and t0_ns <= f.captured_at_ns <= t1_ns])
-
-    @contextlib.contextmanager
-    def capture(_layout, _on_status, ring=None):
-        assert ring is None or ring().bytes == 0
-        yield Shown()
-
-    def windows():
-        waiting = [v for v in taps if v.tap_s >= from_s]
-        for k in range(round(from_s * 10), round(until_s * 10)):
-            begin = START_NS + k * WINDOW_NS
-            for visitor in [v for v in waiting if START_NS + v.tap_s * S < begin + WINDOW_NS]:
-                waiting.remove(visitor)
-                tap = {"at_ns": START_NS + round(visitor.tap_s * S), "gate_id": "gate", "shopper_id": visitor.name}
-                with (store / "gate.jsonl").open("a") as file:
-                    file.write(json.dumps(tap) + "\n")
-            look(k / 10)
-            frame = Frame("cam1", begin + WINDOW_NS // 2, np.zeros((48, 64, 3), np.uint8))
-            shown.append(frame)
-            yield FrameSet(k, begin, WINDOW_NS, {"cam1": frame})
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shop, "capture_store", capture)
+    return write_store(tmp_path / "store")
 
 
 def shoppers(out):
@@ -77,6 +36,19 @@ def test_it_runs_until_it_is_interrupted_and_ends_in_order(store, tmp_path, monk
     assert summary.live and summary.receipts == 2
     assert shoppers(tmp_path / "out") == ["anna", "ben"]
     assert not (tmp_path / "out" / "detections.npz").exists()  # would grow for ever
+
+
+def test_of_a_live_store_there_is_no_film_unless_it_is_asked_for_and_none_with_uncovered_heads(
+    store, tmp_path, monkeypatch
+):
+    cameras(store, monkeypatch, until_s=2)
+    runtime.run(store, tmp_path / "out", progress=False, stages=stages())
+    assert not (tmp_path / "out" / "mosaic.mp4").exists()
+    cameras(store, monkeypatch, until_s=2)
+    runtime.run(store, tmp_path / "film", video=True, progress=False, stages=stages())
+    assert (tmp_path / "film" / "mosaic.mp4").exists()
+    with pytest.raises(CaptureError, match="leave out --uncovered"):
+        runtime.run(store, tmp_path / "faces", video=True, uncovered=True, progress=False, stages=stages())
 
 
 def test_a_receipt_is_there_while_the_shop_is_still_open(store, tmp_path, monkeypatch):
@@ -100,6 +72,29 @@ def test_a_store_that_is_started_again_keeps_its_receipts(store, tmp_path, monke
     cameras(store, monkeypatch, until_s=1)
     runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
     assert shoppers(tmp_path / "out") == ["anna"]
+
+
+def test_the_stores_pages_see_its_receipts_and_cases_without_being_told_where_they_are(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=13)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+    with open_site(store) as site:
+        cases = site.review.queue()
+        held = [r for _, r in receipts_after(site.database, 0) if r.held_for_review]
+        assert [r.shopper_id for r in held] == ["ben"] and {c.visit_id for c in cases} == {held[0].visit_id}
+
+
+def test_where_a_chain_bills_a_store_only_says_what_happened(store, tmp_path, monkeypatch):
+    cameras(store, monkeypatch, until_s=13)
+    summary = runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(), bills=False)
+    assert summary.receipts == 0 and summary.visits == 2 and not (tmp_path / "out" / "receipts.json").exists()
+    log, shop_ = open_log(f"sqlite:///{store / 'log.sqlite'}"), shop.Shop.open(store)
+    chain = Aggregator(log, f"sqlite:///{tmp_path}/chain.sqlite", shop_.prices)
+    assert chain.catch_up(log.ends(TOPICS))
+    assert [r.shopper_id for r in chain.receipts()] == ["anna", "ben"]
+    chain.close()
+    log.close()
+    with pytest.raises(RecordingError, match="leave out --no-bills"):
+        runtime.run(write_recording(tmp_path / "rec"), tmp_path / "rec-out", progress=False, bills=False)
 
 
 def test_a_receipt_is_read_from_the_state_once(store, tmp_path, monkeypatch):
@@ -269,3 +264,19 @@ def test_payments_that_cannot_be_opened_end_a_live_shop_with_one_line(store, tmp
     cameras(store, monkeypatch, until_s=13)
     with pytest.raises(PaymentError, match="payment provider 'nobody-knows'"):
         runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages())
+
+
+def test_health_and_metrics_are_served_while_it_runs(store, tmp_path, monkeypatch):
+    port, seen = free_port("127.0.0.1", 18082), {}
+
+    def look(at_s):
+        if at_s == 5.0:
+            for path in ("/healthz", "/metrics"):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                    seen[path] = answer.status, answer.read().decode()
+
+    cameras(store, monkeypatch, until_s=6, look=look)
+    runtime.run(store, tmp_path / "out", video=False, progress=False, stages=stages(), port=port)
+    assert seen["/healthz"][0] == 200 and "walkout_spooled_events" in seen["/metrics"][1]
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)

@@ -249,6 +249,7 @@ class FloorTracker:
             velocity_m_s=person.mean[4:].copy(),
             last_seen_ns=person.seen_ns,
             sources=dict(sorted(person.sources.items())),
+            height_m=float(person.mean[2]),
         )
 
 

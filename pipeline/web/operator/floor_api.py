@@ -26,7 +26,8 @@ _MOST_STREAMS = 40
 _LIFETIME_S, _HEARTBEAT_S = 600.0, 15.0
 _STATE_EVERY_S, _NOTES_EVERY_S = 0.25, 2.0
 _TRAIL_S = 6.0
-_LATEST_MS = 1 << 53
+_LATEST_MS = (1 << 63) // MS
+"""Later ones are too large for 64 bits in nanoseconds."""
 
 AtMs = Annotated[int | None, Query(ge=0, lt=_LATEST_MS, description="ms since the Unix epoch; now, or the end")]
 Who = Annotated[Viewer, Depends(viewer("operator"))]

@@ -182,9 +182,9 @@ class Words:
 
 
 def frame_json(view: FloorView, frame: FloorFrame) -> dict[str, Any]:
-    """`p`: track, x and y in metres, visit or null."""
+    """`p`: track, x and y in metres, visit or null. `w`: events that wait for an event log that is away."""
     people = [[t, round(x, 3), round(y, 3), visit_id] for t, x, y, visit_id in view.people(frame)]
-    return {"t": frame.at_ns // MS, "p": people}
+    return {"t": frame.at_ns // MS, "p": people} | ({"w": frame.waiting} if frame.waiting else {})
 
 
 def plan_json(layout: StoreLayout) -> dict[str, Any]:

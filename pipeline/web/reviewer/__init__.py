@@ -17,7 +17,7 @@ UPLOADS: dict[str, int] = {}
 
 def router(site: Site) -> APIRouter:
     router = APIRouter()
-    replays = Replays(lambda case_id, by: site.review.replay(case_id, by))
+    replays = Replays(lambda case_id, by: site.again.replay(case_id, by))
     router.include_router(api_router(site, replays))
     router.include_router(pages_router(site, replays))
     return router

@@ -129,7 +129,8 @@ def case_page(site: Site, case_id: str, fmt: Phrases) -> CasePage:
         late=case.promise_ns < now_ns,
         decided=_decided(case, fmt),
         lines=tuple(
-            LinePanel(line.line, line.gone, line.asked, line.why, _chips(line.events, numbers)) for line in view.lines
+            LinePanel(line.line, line.gone, line.asked, fmt.said(line.why), _chips(line.events, numbers))
+            for line in view.lines
         ),
         notes=tuple((n.note.reason, product_of(site, n.note.gtin), n.note.quantity) for n in view.notes),
         events=events,

@@ -104,7 +104,7 @@ def pages_router(site: Site, replays: Replays) -> APIRouter:
     def keep(request: Request, case_id: CaseId, who: Reviewer) -> Response:
         fmt = Phrases.of(request)
         try:
-            folder = site.review.keep_as_case(_known(case_id), by=staff_of(who))
+            folder = site.again.keep_as_case(_known(case_id), by=staff_of(who))
         except WalkoutError as error:
             return _case(request, case_id, who, Flash(str(error), "wrong"), status_code=409)
         return _case(request, case_id, who, Flash(fmt.text(_KEPT, folder=folder.name)))

@@ -13,6 +13,7 @@ from babel.numbers import format_percent
 from fastapi import Request
 
 from pipeline.cart.money import minor_digits, money_text
+from pipeline.reasons import Reasons
 from pipeline.web import texts
 from pipeline.web.render import locale
 
@@ -34,6 +35,9 @@ class Phrases:
         """A translated text; `message` is marked with `N_` where it is written."""
         translated = texts.translations(self.language).gettext(message)
         return translated % values if values else translated
+
+    def said(self, reasons: Reasons) -> str:
+        return reasons.said(texts.translations(self.language).gettext)
 
     def percent(self, share: float) -> str:
         """Whole percents; what is not quite certain is not called 100 %, nor impossible 0 %."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.messages import ReceiptIssued
+from pipeline.reasons import read
 from pipeline.review.audit import Entry
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
@@ -81,7 +82,7 @@ def views(site: Site, entries: Iterable[Entry], fmt: Phrases) -> tuple[EntryView
 def of_version(site: Site, receipt: ReceiptIssued, fmt: Phrases) -> EntryView:
     """A corrected version of a receipt, told like an entry: what changed stands on the receipt, in its language."""
     correction = receipt.correction
-    changes = tuple(("", change) for change in correction.changes) if correction else ()
+    changes = tuple(("", fmt.said(read(change))) for change in correction.changes) if correction else ()
     what = fmt.text(_VERSION, n=receipt.version)
     return EntryView(0, receipt.store_id, receipt.at_ns, "version", what, "", changes, None, "")
 
@@ -118,6 +119,8 @@ def _value(name: str, value: Any, currency: str | None, fmt: Phrases) -> str:
         return fmt.text(KINDS[value])
     if name == "outcome" and value in OUTCOMES:
         return fmt.text(OUTCOMES[value])
+    if name == "reason":
+        return fmt.said(read(str(value)))
     if name == "difference_minor" and currency:
         return fmt.money(value, currency)
     if isinstance(value, bool):

@@ -34,6 +34,7 @@ const player = new Player(data.live, {
     line?.show(came.t);
     stills.show(came.t, player.playing && (data.live || player.speed === 1));
     tally();
+    lists.waiting(came.w || 0);
     if (came.t < Date.now() - 15000 && data.live) link("quiet");
   },
   state: (came) => {

@@ -46,6 +46,20 @@ export class Lists {
     this.receipts(state.receipts);
   }
 
+  // Events that wait for an event log that is away.
+  waiting(count) {
+    let note = document.querySelector("[data-waiting]");
+    if (!count) { note?.remove(); return; }
+    if (!note) {
+      note = element("p", { className: "notice warn" });
+      note.dataset.waiting = "";
+      note.setAttribute("role", "status");
+      this.get("alerts").before(note);
+    }
+    const said = fill(this.texts.waiting, { count });
+    if (note.textContent !== said) note.textContent = said;
+  }
+
   alerts(visits) {
     const known = new Set(visits.map((v) => v.visit_id));
     const box = this.get("alerts");

@@ -23,6 +23,7 @@ def phone(request):
 def test_nothing_is_wrong_with_any_page(person, served, who, phone, record_property):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = person(who, phone=phone)
+    page.emulate_media(reduced_motion="reduce")  # colours then change at once: there is no fading to wait for
     found = pages_of(served.app, page, "/sign-in" if who is None else "/")
     assert found
     wrong = []
@@ -38,7 +39,6 @@ def test_nothing_is_wrong_with_any_page(person, served, who, phone, record_prope
             wrong.append(f"{one.path}: {look.overflow_px} px wider than the screen")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(300)  # colours fade over, on a busy machine for longer
             page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
             for violation in axe.run(page).response["violations"]:
                 if violation["impact"] in ("serious", "critical"):

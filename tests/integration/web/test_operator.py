@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from playwright.sync_api import expect
@@ -151,6 +152,14 @@ def test_shelves_that_run_low_are_counted_by_staff(floor, served):
     with served.site.database.transaction() as db:
         kinds = [e.kind for e in audit.parse(audit.export(db))]
     assert kinds.count("shelf-counted") == 2
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "status"), [(0, 422), (9_223_372_036_854, 422), (1 << 53, 422), (9_223_372_036_853, 200)]
+)
+def test_a_count_in_a_year_that_no_database_can_hold_is_refused(served, at_ms, status):
+    url, headers = f"{served.url}/api/v1/floor/slots/g-0/count", {"Authorization": f"Bearer {served.token('operator')}"}
+    assert httpx.post(url, headers=headers, json={"units": 1, "at_ms": at_ms}, timeout=30).status_code == status
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,9 +9,7 @@ import pytest
 from pipeline.errors import StateError
 from pipeline.gate import GateKeeper
 from pipeline.messages import FloorTrack, PersonWithoutPass, TrackBound, VisitClosed
-from tests.unit.gate.test_keeper import FAMILY, ROUND, WINDOW_NS, Tap, at, behind, layout, pick
-
-__all__ = ["layout"]  # the fixture
+from tests.gate_walks import FAMILY, ROUND, WINDOW_NS, Tap, at, behind, pick
 
 
 def play(keeper, paths, from_s, to_s, taps=(), shelf_events=(), prefix=""):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """One of a party has gone out while the others are inside, and their label is seen inside once more."""
 
-from tests.unit.gate.test_keeper import Shop, Tap, at, layout
+from tests.gate_walks import Shop, Tap, at
 
-__all__ = ["layout"]
 STAYS = [(1, 0.4, 1), (1.5, 0.5, 1), (3, 3, 1), (12, 3, 1), (14, 0.2, 1), (15, 0.2, 1)]
 
 

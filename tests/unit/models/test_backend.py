@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,23 @@ def constant_network(folder: Path, output: np.ndarray, task: str, names: list[st
     ov.save_model(ov.Model([scaled], [image], "constant"), folder / "net.xml", compress_to_fp16=False)
     data = {"task": task, "imgsz": [64, 96], "batch": 1, "names": dict(enumerate(names)), "kpt_shape": [17, 3]}
     (folder / "metadata.yaml").write_text(yaml.safe_dump(data))
+    return folder
+
+
+def width_network(folder: Path) -> Path:
+    """An export for pictures 64 high and of any width: one person half as wide as the input, in its middle."""
+    image = ops.parameter(ov.PartialShape([1, 3, 64, -1]), np.float32, name="images")
+    width = ops.convert(ops.gather(ops.shape_of(image), ops.constant([3]), ops.constant(0)), "f32")
+    unit = np.zeros((1, 56, 1), np.float32)
+    unit[0, [0, 2], 0] = 0.5, 0.5
+    rest = np.zeros((1, 56, 1), np.float32)
+    rest[0, [1, 3, 4], 0] = 32, 64, 0.9
+    keep = ops.multiply(ops.reduce_mean(image, ops.constant(np.array([0, 1, 2, 3])), keep_dims=False), np.float32(0))
+    out = ops.add(ops.add(ops.multiply(ops.constant(unit), width), ops.constant(rest)), keep)
+    folder.mkdir()
+    ov.save_model(ov.Model([out], [image], "width"), folder / "net.xml", compress_to_fp16=False)
+    data = {"task": "pose", "imgsz": [64, 256], "batch": 1, "names": {0: "person"}, "kpt_shape": [17, 3]}
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(data | {"args": {"dynamic": True}}))
     return folder
 
 
@@ -116,3 +135,29 @@ def test_public_weights_find_the_shopper_in_a_real_still():
     still = cv2.imread(str(PUBLIC.parent / "real" / "nanostore" / "still-cam1.jpg"))
     (found,) = PoseNetwork(PUBLIC / "yolov8n-pose_int8_openvino_model").infer([still])
     assert found.score.max() > 0.8
+
+
+def test_an_export_for_any_width_is_given_narrow_pictures_narrow(tmp_path):
+    network = PoseNetwork(width_network(tmp_path / "w_openvino_model"))
+    assert network.parts == (0.375, 0.5, 0.75)
+    pictures = [white(64, 256), white(128, 192), white(128, 150), white(128, 200), white(64, 400)]
+    found = [people.xyxy_px[0] for people in network.infer(pictures)]
+    # Inputs 256, 96, 96, 128 and 256 wide: half of that in the middle, in the pictures' own pixels.
+    expected = [(64, 192), (48, 144), (27, 123), (36, 164), (100, 300)]
+    assert np.array(found)[:, [0, 2]] == pytest.approx(np.array(expected), abs=2)
+
+
+def test_the_shipped_person_network_takes_parts():
+    network = PoseNetwork()
+    assert network.parts == (0.375, 0.5, 0.75) and network.weights.imgsz_hw == (288, 512)
+    picture = np.random.default_rng(1).integers(60, 160, (360, 640, 3)).astype(np.uint8)
+    scales = [scale for _, scale, _, _ in network._predict([picture, picture[:, 160:480], picture[:, :240]])]
+    assert scales == [0.8, 0.8, 0.8]
+
+
+def test_a_network_that_nobody_needs_any_more_is_gone(pose):
+    engine = weakref.ref(pose._engine)
+    pose.infer([white(64, 96)])
+    del pose._engine
+    gc.collect()
+    assert engine() is None

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The test provider: what every other test of payments stands on."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -8,7 +10,7 @@ from pipeline.errors import PaymentError, SignatureError
 from pipeline.payment.bank import Bank
 from pipeline.payment.bank_rules import Rule
 from pipeline.payment.port import Approved, Declined, Money, Payer, Unknown
-from pipeline.payment.providers import open_provider
+from pipeline.payment.providers import file_beside, open_provider
 from pipeline.payment.webhooks import TOLERANCE_S, sign
 
 ANNA, FIVE = Payer("anna"), Money(500, "EUR")
@@ -114,6 +116,14 @@ def test_a_rule_that_means_nothing_is_refused():
 def test_a_provider_that_there_is_not(name, tmp_path):
     with pytest.raises(PaymentError, match="expected test"):
         open_provider(name, tmp_path / "bank.sqlite")
+
+
+def test_the_test_provider_needs_a_file_and_has_one_beside_a_state_in_a_file(tmp_path):
+    assert file_beside(f"sqlite:///{tmp_path}/state.sqlite") == tmp_path / "bank.sqlite"
+    assert file_beside("sqlite:///state.sqlite") == Path("bank.sqlite")
+    assert file_beside("postgresql://walkout@db/walkout") is None
+    with pytest.raises(PaymentError, match="test:FILE"):
+        open_provider("test", file_beside("postgresql://walkout@db/walkout"))
 
 
 def test_stripe_without_a_key(monkeypatch):

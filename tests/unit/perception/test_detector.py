@@ -13,11 +13,16 @@ STEP_NS = 100_000_000
 class BrightSpots:
     """Finds a person where the picture is bright: a network small enough to reason about."""
 
-    def __init__(self):
+    parts = (0.375, 0.5)
+
+    def __init__(self, score=1.0):
+        self.score = score
         self.pictures = 0
+        self.widths = []
 
     def infer(self, images):
         self.pictures += len(images)
+        self.widths += [image.shape[1] for image in images]
         found = []
         for image in images:
             ys, xs = np.nonzero(image[..., 0] > 200)
@@ -27,7 +32,7 @@ class BrightSpots:
             box = np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]], np.float32)
             keypoints = np.zeros((1, 17, 3), np.float32)
             keypoints[0, :, :2] = xs.mean(), ys.mean()
-            found.append(Detections(box, np.ones(1, np.float32), keypoints))
+            found.append(Detections(box, np.full(1, self.score, np.float32), keypoints))
         return found
 
 
@@ -82,3 +87,79 @@ def test_places_are_pixels_of_the_native_picture():
 
 def test_a_camera_without_a_picture_is_absent():
     assert PersonDetector(BrightSpots()).update(FrameSet(0, 0, STEP_NS, {})) == {}
+
+
+def walks(lefts):
+    return [with_person(left, k) for k, left in enumerate(lefts)]
+
+
+def test_only_the_columns_around_somebody_are_looked_at_and_now_and_then_all():
+    network = BrightSpots()
+    looked = run(PersonDetector(network), walks(range(200, 600, 10)))
+    assert network.widths[0] == 640 and 2 <= network.widths.count(640) <= 4  # of 4 seconds
+    assert set(network.widths) == {640, 240}
+    for k, people in enumerate(looked):  # and they are where they are in the whole picture
+        assert people["cam1"].xyxy_px[0] == pytest.approx([200 + 10 * k, 200, 360 + 10 * k, 600], abs=2)
+        assert people["cam1"].keypoints_px[0, 0, :2] == pytest.approx([279.5 + 10 * k, 399.5], abs=1.5)
+
+
+def test_a_network_that_takes_no_parts_gets_whole_pictures():
+    network = BrightSpots()
+    network.parts = ()
+    run(PersonDetector(network), walks(range(200, 400, 10)))
+    assert set(network.widths) == {640}
+
+
+def test_whoever_is_cut_off_by_the_part_is_looked_at_whole_in_the_same_window():
+    class CutOff(BrightSpots):
+        """Takes what it finds in a part for something that goes on beyond it."""
+
+        def infer(self, images):
+            found = super().infer(images)
+            for image, people in zip(images, found, strict=True):
+                if image.shape[1] < 640:
+                    people.xyxy_px[:, 2] = image.shape[1]
+            return found
+
+    network = CutOff()
+    looked = run(PersonDetector(network), walks(range(200, 240, 10)))
+    assert network.widths == [640, 240, 640, 240, 640, 240, 640]
+    assert looked[-1]["cam1"].xyxy_px[0] == pytest.approx([230, 200, 390, 600], abs=2)
+
+
+def test_at_the_pictures_own_edge_nobody_is_cut_off():
+    network = BrightSpots()
+    run(PersonDetector(network), walks(range(1120, 1060, -5)))
+    assert network.widths == [640] + 11 * [240]
+
+
+def test_what_stood_there_from_the_first_picture_on_is_furniture_whatever_passes():
+    network = BrightSpots(score=0.5)
+    detector = PersonDetector(network)
+    poster = [with_person(40, k) for k in range(40)]
+    assert all(len(people) == 0 for looked in run(detector, poster) for people in looked.values())
+    assert network.pictures <= 10  # and it keeps no camera awake
+    passes = [with_person(40, k) for k in range(40, 60)]
+    for k, picture in enumerate(passes):
+        picture[300:400, 20 * k : 20 * k + 90] = 60  # somebody dark walks in front of it
+    shown = run(detector, passes)
+    assert all(len(people) == 0 for looked in shown for people in looked.values())
+
+
+def test_somebody_surer_than_the_poster_who_stands_before_it_is_seen():
+    network = BrightSpots(score=0.4)
+    detector = PersonDetector(network)
+    run(detector, [with_person(40, k) for k in range(40)])
+    network.score = 0.6
+    moved = [with_person(40 + 4 * (k % 2), k) for k in range(40, 60)]
+    assert len(run(detector, moved)[-1]["cam1"]) == 1
+
+
+def test_who_moves_is_never_furniture():
+    looked = run(PersonDetector(BrightSpots(score=0.3)), [empty()] * 3 + walks(range(200, 300, 10)))
+    assert [len(people["cam1"]) for people in looked[4:]] == [1] * (len(looked) - 4)
+
+
+def test_a_network_that_is_sure_is_believed_at_once():
+    [looked] = run(PersonDetector(BrightSpots(score=0.9)), [with_person(400)])
+    assert len(looked["cam1"]) == 1

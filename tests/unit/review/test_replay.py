@@ -11,7 +11,9 @@ from pipeline.cart.desk import Desk
 from pipeline.errors import CaseError, UnknownCaseError
 from pipeline.evidence import open_evidence
 from pipeline.review import audit
-from pipeline.review.desk import Around, ReviewDesk
+from pipeline.review.again import Again
+from pipeline.review.around import Around
+from pipeline.review.desk import ReviewDesk
 from pipeline.review.kept import load_cases, score_case, summary_of
 from pipeline.shop import Shop
 from pipeline.state import Database
@@ -28,14 +30,14 @@ def recording(tmp_path_factory):
 
 @pytest.fixture
 def site(recording, tmp_path):
-    """`site(stages)`: the desk of a run of Anna and Ben, on a build that runs these stages now."""
+    """`site(stages)`: the desk of a run of Anna and Ben, and what runs it again on a build with these stages."""
     runtime.run(recording, tmp_path / "run", video=False, progress=False, stages=stages())
     shop, database = Shop.open(recording), Database(f"sqlite:///{tmp_path}/run/state.sqlite")
     evidence = open_evidence(tmp_path / "run" / "evidence", database)
 
     def desk(make):
         around = Around(shop, tmp_path / "run", evidence, stages=make)
-        return ReviewDesk(database, Desk(database, shop.prices), shop.prices, around=around)
+        return ReviewDesk(database, Desk(database, shop.prices), shop.prices, around=around), Again(database, around)
 
     desk.evidence, desk.database, desk.folder = evidence, database, tmp_path / "run"
     yield desk
@@ -47,13 +49,13 @@ def case_of(desk, shopper="ben"):
 
 
 def test_the_run_itself_has_made_the_case(site):
-    (case,) = site(stages()).queue()
+    (case,) = site(stages())[0].queue()
     assert (case.kind, case.shopper_id, case.gtin) == ("held-line", "ben", COLA)
 
 
 def test_the_same_build_makes_the_same_receipt_out_of_the_visits_part(site):
-    desk = site(stages())
-    found = desk.replay(case_of(desk).case_id, "rita")
+    desk, film = site(stages())
+    found = film.replay(case_of(desk).case_id, "rita")
     assert found.same and found.now.receipt_id == found.then.receipt_id
     assert (found.from_s, found.to_s) == (0, 13)
     assert [e.kind for e in site.database.run(lambda db: audit.history(db, visit_id=found.visit_id))][-1] == (
@@ -67,10 +69,10 @@ def test_only_the_visits_part_of_a_long_recording_is_run(tmp_path):
     runtime.run(recording, tmp_path / "run", video=False, progress=False, stages=stages(ANNA, late))
     shop, database = Shop.open(recording), Database(f"sqlite:///{tmp_path}/run/state.sqlite")
     around = Around(shop, tmp_path / "run", stages=stages(ANNA, late))
-    desk = ReviewDesk(database, Desk(database, shop.prices), shop.prices, around=around)
+    film = Again(database, around)
     receipts = json.loads((tmp_path / "run" / "receipts.json").read_text())["receipts"]
     carl = next(r for r in receipts if r["shopper_id"] == "carl")
-    found = desk.replay_visit(carl["visit_id"], "rita", out=tmp_path / "again")
+    found = film.replay_visit(carl["visit_id"], "rita", out=tmp_path / "again")
     database.close()
     assert found.same and found.now.total_minor == 149
     assert (found.from_s, found.to_s) == (11, pytest.approx(16 + late.stay_s + 2 + 6, abs=0.3))
@@ -78,60 +80,60 @@ def test_only_the_visits_part_of_a_long_recording_is_run(tmp_path):
 
 
 def test_a_better_build_shows_what_differs(site):
-    desk = site(stages(ANNA, BETTER, renamed=5))
+    desk, film = site(stages(ANNA, BETTER, renamed=5))
     case = case_of(desk)
-    found = desk.replay(case.case_id)
+    found = film.replay(case.case_id)
     assert found.now.total_minor == found.then.total_minor + 149 and not found.as_agreed
     assert any("Cola, held: 1 -> 0" in line for line in found.differences)
     desk.resolve(case.case_id, "confirm", "rita", "k1")
-    assert desk.replay(case.case_id).as_agreed
+    assert film.replay(case.case_id).as_agreed
 
 
 def test_a_build_that_does_not_find_the_visit_says_so(site):
-    found = site(stages(ANNA)).replay(case_of(site(stages())).case_id)
+    found = site(stages(ANNA))[1].replay(case_of(site(stages())[0]).case_id)
     assert found.now is None or found.now.total_minor == 0
     assert not found.same and not found.as_agreed
 
 
 def test_an_erased_visit_is_not_run_again(site):
-    desk = site(stages())
+    desk, film = site(stages())
     case = case_of(desk)
     desk.resolve(case.case_id, "remove", "rita", "k1")
-    folder = desk.keep_as_case(case.case_id, "rita")
+    folder = film.keep_as_case(case.case_id, "rita")
     site.evidence.erase_visit(case.visit_id, "ben", "asked for it")
-    for again in (desk.replay, lambda case_id: desk.keep_as_case(case_id, "rita")):
+    for again in (film.replay, lambda case_id: film.keep_as_case(case_id, "rita")):
         with pytest.raises(CaseError, match="was erased"):
             again(case.case_id)
-    assert desk.forget_erased("ben") == [folder.resolve()] and not folder.exists()
-    assert desk.forget_erased("ben") == []
+    assert film.forget_erased("ben") == [folder.resolve()] and not folder.exists()
+    assert film.forget_erased("ben") == []
     assert site.database.run(audit.verify)
 
 
 def test_what_cannot_be_run_again(site, recording, tmp_path):
-    desk = site(stages())
+    desk, film = site(stages())
     with pytest.raises(UnknownCaseError, match="no visit v-9"):
-        desk.replay_visit("v-9", "rita")
+        film.replay_visit("v-9", "rita")
     store = Shop.open(recording)
     live = dataclasses.replace(store, recording=None)
     around = Around(live)
     with pytest.raises(CaseError, match="is a live store, of which clips are kept and no recording"):
-        ReviewDesk(site.database, None, store.prices, around=around).replay(case_of(desk).case_id)
+        Again(site.database, around).replay(case_of(desk).case_id)
     with pytest.raises(CaseError, match="no shop's files"):
-        ReviewDesk(site.database, None, store.prices).replay(case_of(desk).case_id)
+        Again(site.database, Around()).replay(case_of(desk).case_id)
 
 
 def test_kept_cases_are_scored_on_todays_build(site):
-    desk = site(stages())
+    desk, film = site(stages())
     case = case_of(desk)
     with pytest.raises(CaseError, match="held for review: decide it"):
-        desk.keep_as_case(case.case_id, "rita")
+        film.keep_as_case(case.case_id, "rita")
     desk.resolve(case.case_id, "confirm", "rita", "k1")
-    folder = desk.keep_as_case(case.case_id, "rita")
+    folder = film.keep_as_case(case.case_id, "rita")
     anna = next(r["visit_id"] for r in json.loads((site.folder / "receipts.json").read_text())["receipts"])
-    desk.keep_visit(anna, "rita")
-    assert desk.keep_as_case(case.case_id, "rita") == folder, "again replaces it"
+    film.keep_visit(anna, "rita")
+    assert film.keep_as_case(case.case_id, "rita") == folder, "again replaces it"
     assert not (folder / "recording" / "truth").exists()
-    first, second = cases = load_cases(desk.cases_folder)
+    first, second = cases = load_cases(film.cases_folder)
     assert {first.visit_id, second.visit_id} == {case.visit_id, anna} and folder.parent == site.folder / "cases"
 
     def verdicts(make):

@@ -179,3 +179,18 @@ def test_who_does_not_leave_stays_and_has_not_left():
     (visit,) = result.visits
     assert visit.left_s is None and sum(visit.items.values()) == 1
     assert result.timeline.states([result.duration_s - 0.05])[0]
+
+
+def test_nobody_takes_an_item_from_under_a_hand_that_is_about_to_touch_it():
+    """Anna sets out to touch the front item of a slot; Ben, who stands there already, takes from it meanwhile."""
+    slot = {"slot": "g4.3.4"}
+    ben = {
+        "id": "ben",
+        "enter_s": 0.0,
+        "do": ["tap", {"look": {"gondola": "g4", "for_s": 2.0}}, {"pick": slot}, "leave"],
+    }
+    anna = {"id": "anna", "enter_s": 4.0, "do": ["tap", {"touch": slot}, "leave"]}
+    scenario = Scenario.model_validate({"name": "test", "shoppers": [anna, ben]})
+    what = play(scenario, 0, LAYOUT, CATALOGUE, stocked())
+    (pick,) = what.handlings
+    assert pick.person == "ben" and pick.slot_id == "g4.3.4"

@@ -4,9 +4,13 @@
 import av
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pipeline.errors import RecordingError
+from pipeline.messages import TrackAmbiguous, TracksKept, TracksMerged, TracksSwapped
+from sim.identity_events import Names, identities, said
 from sim.identity_score import Flag, visit_identities
+from sim.report import tracking_table
 from sim.show import scene_of_files, show
 
 NS = 10**9
@@ -59,6 +63,44 @@ def test_members_of_a_party_are_visits_of_their_own():
     assert [v.person for v in visit_identities(*two_people(), party)] == ["anna", "ben"]
 
 
+def event(kind, k, **more):
+    two = {} if kind in (TrackAmbiguous, TracksKept) else {"track_id": "t1", "other_track_id": "t2"}
+    return kind(event_id=f"{kind.__name__}-{k}", store_id="s", at_ns=TIMES[k] + 1, **two, **more)
+
+
+def test_a_swap_that_was_said_makes_the_identities_whole_again():
+    truth, tracks = two_people(swap_at=30)
+    found, counts = identities(truth, tracks, VISITS, [event(TracksSwapped, 29)])
+    assert [v.labels for v in found] == [("t1",), ("t2",)]
+    assert (counts.held, counts.tracker_held, counts.wrong, counts.tracker_wrong) == (2, 0, 0, 2)
+    assert counts.shares()["tracker_wrong_told"] == 1 and counts.shares()["wrong_flagged_before"] is None
+
+
+def test_a_swap_that_was_none_breaks_them():
+    _, counts = identities(*two_people(), VISITS, [event(TracksSwapped, 29)])
+    assert (counts.held, counts.tracker_held, counts.wrong, counts.wrong_flagged) == (0, 2, 2, 0)
+
+
+@pytest.mark.parametrize(("settled", "share"), [(False, 1.0), (True, 0.0)])
+def test_a_doubt_counts_unless_it_was_settled(settled, share):
+    doubt = event(TrackAmbiguous, 28, track_ids=("t1", "t2"), until_ns=TIMES[31])
+    events = [doubt, *([event(TracksKept, 40, settles=(doubt.event_id,))] if settled else [])]
+    _, counts = identities(*two_people(swap_at=30), VISITS, events)
+    assert counts.shares()["wrong_flagged_before"] == counts.shares()["visits_flagged"] == share
+    assert [s.kind for s in said(events)] == [] if settled else ["ambiguous"]
+
+
+def test_labels_that_are_merged_are_one():
+    truth, tracks = two_people()
+    late = {t: (["t1", "t3"] if t >= TIMES[30] else names, xy) for t, (names, xy) in tracks.items()}
+    merge = event(TracksMerged, 29).model_copy(update={"track_id": "t2", "other_track_id": "t3"})
+    assert identities(truth, late, VISITS, [])[1].held == 1
+    assert identities(truth, late, VISITS, [merge])[1].held == 2
+    names = Names([merge, event(TracksSwapped, 40)])
+    assert [names.of("t3", TIMES[k]) for k in (10, 35, 50)] == ["t3", "t2", "t2"]
+    assert [names.of("t1", TIMES[k]) for k in (35, 50)] == ["t1", "t2"]
+
+
 def as_csv(path, positions):
     lines = ["frame,person,x_m,y_m"]
     for k, t in enumerate(TIMES):
@@ -85,3 +127,16 @@ def test_an_empty_truth_is_the_users_mistake(tmp_path):
     empty.write_text("frame,person,x_m,y_m\n")
     with pytest.raises(RecordingError, match=r"empty\.csv"):
         scene_of_files(empty, empty, 10)
+
+
+def test_the_suites_table_fits_a_terminal_of_80_columns():
+    figures = {
+        "visits": 198, "idf1": 0.985, "mota": 0.98, "switches": 12, "tracker_held": 0.96, "held": 0.97,
+        "tracker_wrong_told": 1.0, "wrong_flagged_before": None, "visits_flagged": 0.05, "record_x_real_time": None,
+        "track_x_real_time": 6.9,
+    }  # fmt: skip
+    console = Console(width=80, record=True)
+    console.print(tracking_table({"camera-out": figures, "all": figures}))
+    shown = console.export_text()
+    assert "camera-out" in shown and "0.970" in shown and "\u2026" not in shown
+    assert "recorded -, tracked 6.900" in shown

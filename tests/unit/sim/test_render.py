@@ -300,3 +300,23 @@ def test_memory_does_not_grow_with_pictures_and_changes(monkeypatch):
 
     first = busy(12)
     assert busy(25) - first < 15, "megabytes more after 25 pictures; one picture's depth is 1.8"
+
+
+def test_a_picture_says_where_it_differs_from_its_background(kind):
+    """Also when what stands still is replaced in between, and when things leave the picture."""
+    renderer = Renderer(room(keyed={"slot": cube((2, 2, 0.5), (0, 1, 0), 0.3)}), [camera()])
+    person = box((1.9, 1.9, 0.0), (2.1, 2.1, 1.7), (0.8, 0.2, 0.2))
+    steps = [[], [person], [cube((3, 1, 1), (1, 0, 0), 0.2)], None, [person], []]
+    for movers in steps:
+        if movers is None:
+            renderer.replace_static("slot", cube((2.6, 2.2, 0.5), (0, 0, 1), 0.3))
+            continue
+        drawn = renderer.draw_over("cam", movers)
+        same = np.ones(drawn.picture.shape[:2], bool)
+        for left, top, right, bottom in drawn.changed:
+            same[top:bottom, left:right] = False
+        assert (drawn.picture[same] == drawn.background[same]).all()
+        assert (renderer.draw("cam", movers) == drawn.picture).all()
+        if kind == "gl":
+            assert bool(movers) == (not same.all()) and same.mean() > 0.3
+            assert (drawn.background == renderer.draw("cam", [])).all()

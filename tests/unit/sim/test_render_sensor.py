@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sim.render.drawn import Drawn
 from sim.render.sensor import Sensor, SensorSettings
 
 PLAIN = dict(contrast=0.0, black_level=0.0, vignetting=0.0, noise=0.0, sharpen=0.0)
@@ -56,3 +57,38 @@ def test_flicker_follows_time():
     levels = [int(sensor.apply(GREY, 0, t)[0, 0, 0]) for t in (0.0, 0.25, 0.5, 0.75)]
     assert max(levels) - min(levels) > 8
     assert int(sensor.apply(GREY, 9, 1.0)[0, 0, 0]) == levels[0]
+
+
+def drawn(rng, background, version, places):
+    """A picture that differs from its background in some rectangles."""
+    picture = background.copy()
+    for left, top, right, bottom in places:
+        picture[top:bottom, left:right] = rng.integers(0, 255, (bottom - top, right - left, 3))
+    return Drawn(picture, background, version, tuple(places))
+
+
+@pytest.mark.parametrize("settings", [{}, {"blur_px": 1.3, "saturation": 0.8}, {"sharpen": 0.0, "noise": 0.0}, PLAIN])
+def test_working_out_only_what_changed_gives_the_whole_picture(settings):
+    rng = np.random.default_rng(3)
+    rooms = [rng.integers(0, 255, (180, 320, 3), np.uint8) for _ in range(2)]
+    shots = [
+        drawn(rng, rooms[0], 1, []),
+        drawn(rng, rooms[0], 1, [(10, 20, 60, 90)]),
+        drawn(rng, rooms[0], 1, [(0, 0, 30, 30), (20, 10, 50, 180), (300, 100, 320, 180)]),
+        drawn(rng, rooms[1], 2, [(5, 5, 6, 6)]),
+        drawn(rng, rooms[1], 2, []),
+    ]
+    lights = [1.0, 1.0, 1.0, 1.0, 0.6]
+    sensor = Sensor(SensorSettings(**settings), "cam", (320, 180))
+    for i, (shot, light) in enumerate(zip([*shots, *shots], [*lights, *lights], strict=True)):
+        kept = shot.background.copy()
+        assert (sensor.apply_over(shot, i, i / 10, light) == sensor.apply(shot.picture, i, i / 10, light)).all()
+        assert (shot.background == kept).all()
+
+
+def test_light_that_flickers_gives_the_whole_picture_too():
+    rng = np.random.default_rng(4)
+    sensor = Sensor(SensorSettings(flicker=0.2), "cam", (320, 180))
+    for i in range(4):
+        shot = drawn(rng, GREY, 1, [(40, 40, 80, 90)])
+        assert (sensor.apply_over(shot, i, i / 10) == sensor.apply(shot.picture, i, i / 10)).all()

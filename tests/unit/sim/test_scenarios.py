@@ -57,12 +57,7 @@ def test_everybody_who_came_has_left(name):
         assert visit.entered_s < visit.left_s
 
 
-CROWDED = pytest.mark.xfail(strict=True, reason="fifteen people in so small a shop still push into one another")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=CROWDED) if name == "rush-15" else name for name in scenario_names()]
-)
+@pytest.mark.parametrize("name", scenario_names())
 def test_nobody_is_inside_a_shelf_or_somebody_else(name):
     stage = staged(name)
     for states in stage.play.timeline.states(np.arange(0, stage.play.duration_s, 0.1)):

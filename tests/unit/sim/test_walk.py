@@ -24,7 +24,7 @@ CORRIDOR = StoreLayout.model_validate(
 
 class Corridor:
     def __init__(self):
-        self.space, self.walkers = FreeSpace(CORRIDOR), []
+        self.space, self.walkers, self.faces_m = FreeSpace(CORRIDOR), [], np.zeros((0, 2))
 
     def others(self, walker):
         return [w for w in self.walkers if w is not walker]
@@ -48,3 +48,26 @@ def test_who_meet_in_a_narrow_gap_get_past(beside_m):
             break
     assert all(done)
     assert 0.2 < nearest < 0.46
+
+
+def room() -> FreeSpace:
+    """4 m by 2.9 m, without shelves in the way."""
+    layout = CORRIDOR.model_dump() | {"floor_m": [[0, 0], [4, 0], [4, 2.9], [0, 2.9]]}
+    return FreeSpace(StoreLayout.model_validate(layout))
+
+
+def test_a_corridor_is_a_gap_and_a_room_is_none():
+    assert FreeSpace(CORRIDOR).is_gap(np.array([3.0, 0.5]))
+    assert not room().is_gap(np.array([2.0, 1.4])) and not room().is_gap(np.array([2.0, 0.3]))
+
+
+def test_who_steps_aside_keeps_clear_of_the_others_and_of_shelves():
+    here, other, before_shelf = np.array([2.0, 1.4]), np.array([2.5, 1.4]), np.array([[2.0, 2.0]])
+    place = room().refuge(here, other[None], before_shelf)
+    assert 0.4 < np.linalg.norm(place - here) < 0.6  # no further than needed
+    assert np.linalg.norm(place - other) > 0.6 and np.linalg.norm(place - before_shelf[0]) > 0.7
+
+
+def test_in_a_full_room_there_is_nowhere_to_step_aside_to():
+    everywhere = np.stack(np.meshgrid(np.arange(0, 4.1, 0.5), np.arange(0, 3, 0.5)), -1).reshape(-1, 2)
+    assert room().refuge(np.array([2.0, 1.4]), everywhere, np.zeros((0, 2))) is None

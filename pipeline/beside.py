@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Work on the event log beside a live shop's cameras, in a thread of its own.
+
+A payment provider that takes seconds, or a log or a database that is away for an hour, must not stop the cameras. While
+one is away both are opened again and again; the work goes on from what the state database knows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Protocol
+
+from pipeline.errors import EventLogError, StateUnreachableError, WalkoutError
+from pipeline.observe.logs import get_logger
+
+_POLL_S = 0.2
+_OPEN_S = 5.0
+"""A start waits so long for what can be wrong with settings to be found; an outage of the log is not waited for."""
+_AGAIN_S = 1.0
+_ANSWER_S = 5.0
+"""An end waits so long for somebody who is being asked something."""
+log = get_logger(__name__)
+
+
+class Work(Protocol):
+    def step(self, timeout_s: float) -> bool:
+        """Take what is there, waiting so long for the first; whether anything was done."""
+
+    def finish(self, timeout_s: float) -> None:
+        """Everything in the log has been taken before this returns. Raises `EventLogError` when time is over."""
+
+
+class Beside:
+    """Some work and its thread.
+
+    Args:
+        name: in the log and in what is said when it stops.
+        open_work: opens everything that the thread needs, closings on the stack. Called again after an `EventLogError`
+            or a `StateUnreachableError`.
+
+    What cannot be opened is raised here, or by a later `step` when it takes longer than five seconds, as is what goes
+    wrong later; nothing but those two is tried again.
+    """
+
+    def __init__(self, name: str, open_work: Callable[[ExitStack], Work]) -> None:
+        self.name = name
+        self._open_work = open_work
+        self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
+        self._finish_s: float | None = None
+        self._error: WalkoutError | None = None
+        self._said = ""
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        self._ready.wait(_OPEN_S)
+        self._raise()
+
+    def step(self) -> bool:
+        """Whether anything was done since the last time. Waits for nobody."""
+        self._raise()
+        changed = self._changed.is_set()
+        self._changed.clear()
+        return changed
+
+    def finish(self, timeout_s: float) -> None:
+        """Everything in the log has been taken and everything that was due is done, unless somebody does not answer:
+        what is left is written down, and the next start goes on with it."""
+        self._finish_s = timeout_s
+        self._end.set()
+        self._thread.join(timeout_s + _ANSWER_S)
+        if self._thread.is_alive():
+            log.warning(f"{self.name}: the rest is left for the next start: no answer", waited_s=timeout_s)
+        self._raise()
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join(_ANSWER_S)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not self._end.is_set():
+                try:
+                    self._work()
+                    return
+                except (EventLogError, StateUnreachableError) as error:
+                    self._tell(error)
+                    if self._finish_s is not None:
+                        raise
+                self._end.wait(_AGAIN_S)
+        except WalkoutError as error:
+            self._error = error
+        except Exception as error:  # a fault of ours: the shop must not go on as if this were done
+            log.exception(f"{self.name}: stopped")
+            self._error = WalkoutError(f"{self.name}: stopped: {type(error).__name__}: {error}")
+        finally:
+            self._ready.set()
+
+    def _work(self) -> None:
+        with ExitStack() as stack:
+            work = self._open_work(stack)
+            self._ready.set()
+            while not self._end.is_set():
+                if work.step(_POLL_S):
+                    self._changed.set()
+                    self._said = ""
+            if self._finish_s is not None:
+                work.finish(self._finish_s)
+                self._changed.set()
+
+    def _tell(self, error: WalkoutError) -> None:
+        """Once an outage."""
+        if str(error) != self._said:
+            log.warning(f"{self.name}: waiting for the event log or the database", reason=str(error))
+        self._said = str(error)

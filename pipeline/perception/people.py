@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`PeopleTracker`: what follows people, from what a network found in each camera on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from calibration.layout import StoreLayout
+from pipeline.messages import CameraTracks, Detections, FloorTrack
+from pipeline.perception.camera_tracker import CameraTracker
+from pipeline.perception.floor_tracker import FloorSettings, FloorTracker
+
+
+class PeopleTracker:
+    """A tracker for each camera, and the floor tracker over them; `update` once a window, in order."""
+
+    def __init__(self, layout: StoreLayout, floor: FloorSettings | None = None) -> None:
+        self._cameras = {spec.id: CameraTracker(spec.fps) for spec in layout.cameras}
+        self._floor = FloorTracker(layout, floor)
+
+    def update(
+        self, found: Mapping[str, tuple[int, Detections]], at_ns: int
+    ) -> tuple[dict[str, CameraTracks], list[FloorTrack]]:
+        """Camera id -> (when it looked, whom it found) of this window; cameras that did not look are left out."""
+        tracks = {
+            camera_id: CameraTracks(camera_id, looked_ns, people, self._cameras[camera_id].update(people, looked_ns))
+            for camera_id, (looked_ns, people) in found.items()
+        }
+        return tracks, self._floor.update(list(tracks.values()), at_ns)
+
+    def reset(self) -> None:
+        """Forget everybody, for another recording."""
+        for tracker in self._cameras.values():
+            tracker.reset()
+        self._floor.reset()

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What shelves, bills and corrections say of themselves: the sentences, written in English and kept as they are.
+
+A receipt is never changed, so what it says stays English in the log and in the database. Whoever shows it in another
+language reads it back into the sentence it was made from and its values (`read`), and translates the sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+SEPARATOR = "; "
+
+# The shelf, of an event.
+SEVERAL_PEOPLE = "several people were at the shelf"
+TAKEN_OR_PUT_BACK = "unclear whether it was taken or put back"
+LOOK_ALIKE = "products that look alike"
+UNCLEAR_QUANTITY = "unclear how many"
+NO_HAND = "no hand was seen in the shelf"
+NO_CAMERA = "no camera sees the products"
+NOT_SEEN_AGAIN = "the shelf was not seen again after the reach"
+
+# A cart, of a unit or of an event that it leaves out.
+SOMEBODY_ELSE = "somebody else may have done it ({share})"
+CONFUSED = "people may have been confused with each other before"
+NO_PICK = "it may not have been a pick ({share})"
+NO_PUT_BACK = "it may not have been a put-back ({share})"
+WHICH_PRODUCT = "which product is not sure ({share})"
+WHICH_PUT_BACK = "which product was put back is not sure ({share})"
+HOW_MANY = "how many is not sure"
+ABSURD_QUANTITY = "quantity {shown} is not plausible"
+NOBODY_TOOK_IT = "put back, but nobody was seen to take it"
+MAYBE_PUT_BACK = "it may have been put back: {why}"
+PICK_NOT_COUNTED = "pick not counted: {why}"
+PUT_BACK_NOT_COUNTED = "put-back not counted: {why}"
+BEFORE_ENTRY = "it lies before the entry by the shop's clock"
+CLOCK_JUMPED = "the shop's clock jumped back during the visit"
+
+# A bill.
+UNKNOWN_PRODUCT = "not in the catalogue"
+NO_PRICE = "no price for it at the moment when it was taken"
+AGE = "from age {age}: staff have not confirmed it"
+NOBODY_TO_CHARGE = "nobody to charge: came in without a pass"
+EVENTS_NEVER_CAME = "events of this visit never came"
+NO_SUCH_COUPON = "coupon {coupon}: the store has no coupon promotion {promotion}"
+
+# A correction, and the rules that make some by themselves.
+ADDED = "added: {quantity} {name}"
+REMOVED = "removed: {quantity} {name}"
+OTHER_QUANTITY = "{name}: {new} instead of {old}"
+OTHER_PRODUCT = "{new_name} instead of {old_name}"
+CHARGED = "charged: {quantity} {name}"
+REFUND = "refund: {amount} for {name}"
+PAID_BY = "paid by {shopper} instead of nobody"
+NOTES_LOOKED_AT = "{quantity} notes looked at"
+TOO_SMALL = "too small to look at: {amount}"
+CAMERAS_UNSURE = "the cameras were not sure either ({share})"
+SMALL_AMOUNT = "settled at once: a small amount, {amount}"
+
+_PLACES = {
+    "share": r"\d+(?:\.\d+)? %", "quantity": r"\d+", "new": r"\d+", "old": r"\d+", "age": r"\d+",
+    "amount": r"-?[\d.]+ [A-Z]{3}",
+}  # fmt: skip
+_NESTED = "why"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`text` is the key of its translations, with places for `values`, which may be reasons themselves; `str` of a
+    reason is the English sentence."""
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        values = {name: v.said(translate) if isinstance(v, Reason | Reasons) else v for name, v in self.values.items()}
+        return translate(self.text).format(**values)
+
+    def __str__(self) -> str:
+        return self.said(lambda text: text)
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Several, one after the other."""
+
+    parts: tuple[Reason, ...]
+    between: str = SEPARATOR
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        return self.between.join(part.said(translate) for part in self.parts)
+
+    def __str__(self) -> str:
+        return self.said(lambda text: text)
+
+
+def reason(text: str, /, **values: Any) -> Reason:
+    """`text` as a literal, so that a test finds it and asks for its translation."""
+    return Reason(text, values)
+
+
+WRITTEN: tuple[str, ...] = tuple(
+    sorted(
+        (text for name, text in vars().copy().items() if name.isupper() and name[0] != "_" and name != "SEPARATOR"),
+        key=lambda text: (-len(re.sub(r"\{\w+\}", "", text)), text),
+    )
+)
+"""All sentences above; those with more words of their own first, so that the most particular one is found."""
+
+
+def read(text: str) -> Reasons:
+    """What was written, taken apart. A part that is none of `WRITTEN`, as what a person wrote, is kept as it is."""
+    for template, pattern in _nesting():
+        if match := pattern.fullmatch(text):
+            return Reasons((Reason(template, {_NESTED: read(match[_NESTED])}),))
+    head, separator, rest = text.partition(SEPARATOR)
+    if not separator:
+        return Reasons((_one(text),))
+    return Reasons((*read(head).parts, *read(rest).parts))
+
+
+def is_written(text: str) -> bool:
+    """Whether every part of it is one of `WRITTEN`."""
+    return all(_known(part) for part in read(text).parts)
+
+
+def _known(part: Reason) -> bool:
+    nested = part.values.get(_NESTED)
+    return part.text in WRITTEN and (nested is None or all(map(_known, nested.parts)))
+
+
+def _one(text: str) -> Reason:
+    for template, pattern in _patterns():
+        if match := pattern.fullmatch(text):
+            return Reason(template, match.groupdict())
+    return Reason("{text}", {"text": text})
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(text, _pattern(text)) for text in WRITTEN if f"{{{_NESTED}}}" not in text]
+
+
+@cache
+def _nesting() -> list[tuple[str, re.Pattern[str]]]:
+    """What goes on to the end: after it, everything is why."""
+    return [(text, _pattern(text)) for text in WRITTEN if f"{{{_NESTED}}}" in text]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    pattern = "".join(
+        re.escape(part) if k % 2 == 0 else f"(?P<{part}>{_PLACES.get(part, '.+')})" for k, part in enumerate(parts)
+    )
+    return re.compile(pattern, re.DOTALL)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What people wear, as colours of upper and lower body."""
+
+import numpy as np
+import pytest
+
+from pipeline.perception.identity.colours import BINS, difference, look, mean_look
+
+NOBODY = np.zeros((17, 3))
+BOX = np.array([100.0, 20.0, 180.0, 220.0])
+
+
+def picture(upper, lower, shade=1.0, seed=0):
+    """Somebody in `BOX` before a grey wall, BGR, with some noise."""
+    image = np.full((240, 320, 3), 128.0)
+    image[20:120, 100:180], image[120:220, 100:180] = upper, lower
+    image = image * shade + np.random.default_rng(seed).normal(0, 6, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def test_a_look_is_two_histograms():
+    found = look(picture((40, 40, 200), (170, 60, 40)), BOX, NOBODY)
+    assert found.shape == (2, BINS) and found.sum(-1) == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_one_person_in_shade_is_nearer_to_themselves_than_to_somebody_else():
+    red = look(picture((40, 40, 200), (170, 60, 40)), BOX, NOBODY)
+    shaded = look(picture((40, 40, 200), (170, 60, 40), shade=0.7, seed=1), BOX, NOBODY)
+    green = look(picture((60, 160, 60), (170, 60, 40), seed=2), BOX, NOBODY)
+    assert difference(red, red) == pytest.approx(0, abs=1e-5)
+    assert difference(red, shaded) < 0.6 * difference(red, green)
+
+
+def test_key_points_say_where_the_body_is():
+    """A box that also holds somebody else's shoulder: the key points of the body decide."""
+    image = picture((40, 40, 200), (170, 60, 40))
+    image[20:120, 180:240] = (60, 160, 60)
+    wide = np.array([100.0, 20.0, 240.0, 220.0])
+    points = np.zeros((17, 3))
+    points[[5, 6, 11, 12, 13, 14]] = [
+        [120, 45, 0.9], [160, 45, 0.9], [125, 115, 0.9], [155, 115, 0.9], [125, 165, 0.9], [155, 165, 0.9],
+    ]  # fmt: skip
+    own = look(picture((40, 40, 200), (170, 60, 40), seed=1), BOX, NOBODY)
+    assert difference(look(image, wide, points), own) < 0.5 * difference(look(image, wide, NOBODY), own)
+
+
+def test_what_is_beyond_the_picture_is_not_known():
+    below = look(picture((40, 40, 200), (170, 60, 40)), np.array([100.0, 120.0, 180.0, 480.0]), NOBODY)
+    assert below[0].sum() == pytest.approx(1, abs=1e-5) and not below[1].any()
+    assert mean_look([]) is None and mean_look([np.zeros((2, BINS), np.float32)]) is None
+    whole = look(picture((40, 40, 200), (170, 60, 40)), BOX, NOBODY)
+    assert mean_look([below, whole])[1] == pytest.approx(whole[1])
