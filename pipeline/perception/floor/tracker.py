@@ -205,7 +205,7 @@ class FloorTracker:
                 (a if (a.alone_s, a.views) < (b.alone_s, b.views) else b).lost_ns = self._now_ns
         self._close = close
         for person in active:
-            if person.expected > 8 and person.quality < s.doubtful_quality * person.expected:
+            if person.boxes and person.expected > 8 and person.quality < s.doubtful_quality * person.expected:
                 person.lost_ns = self._now_ns
 
     def _note_alone(self) -> None:

@@ -49,9 +49,11 @@ class Upkeep:
         for k, person in enumerate(people):
             person.mean, person.covariance = mean[k], covariance[k]
             person.trail[-1] = replace(person.trail[-1], mean=mean[k], covariance=covariance[k], seen=count[k] > 0)
-            person.views = person.views * fade + count[k]
-            person.quality = person.quality * fade + quality[k]
-            person.expected = person.expected * fade + expected[k]
+            if count[k] or not person.track_id:
+                # Somebody whom nobody sees is hidden: that says nothing about whose boxes they had.
+                person.views = person.views * fade + count[k]
+                person.quality = person.quality * fade + quality[k]
+                person.expected = person.expected * fade + expected[k]
             person.evidence += evidence[k]
             person.bent ^= changed[k]
             if count[k]:
