@@ -25,7 +25,8 @@ test: env
 	sh deploy/system-packages.sh test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/integration
 
 unit: env
 	$(BIN)/pytest tests/unit -m "not slow"

@@ -5,19 +5,12 @@ import pytest
 
 from tests.scripted_shop import BREAD, COLA
 from tests.shopper_site import all_receipts, left_with, receipt_id, sees, shopper_run
-from tests.web_site import served as serve
 from tests.web_visits import ScriptedVisit
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return shopper_run(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def served(run):
-    with serve(run) as site:
-        yield site
 
 
 def test_a_line_is_disputed_and_the_answer_is_seen(person, served):

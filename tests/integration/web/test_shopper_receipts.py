@@ -7,19 +7,12 @@ import pytest
 
 from tests.scripted_shop import BREAD, COLA
 from tests.shopper_site import receipt_id, rows, sees, shopper_run
-from tests.web_site import served as serve
 from tests.web_visits import ScriptedVisit
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return shopper_run(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def served(run):
-    with serve(run) as site:
-        yield site
 
 
 def test_two_shoppers_cannot_see_each_others_things(person, served):

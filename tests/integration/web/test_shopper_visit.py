@@ -10,19 +10,12 @@ from pipeline.passes.token import PassChecker
 from pipeline.web.shopper.parts import RUN_RING
 from tests.scripted_shop import BREAD, COLA
 from tests.shopper_site import all_receipts, rows_of, sees, shopper_run
-from tests.web_site import served as serve
 from tests.web_visits import ScriptedVisit
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return shopper_run(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def served(run):
-    with serve(run) as site:
-        yield site
 
 
 def test_the_pass_is_one_that_a_gate_believes_and_renews_itself(person, served, run):
