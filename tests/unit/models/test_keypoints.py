@@ -97,7 +97,7 @@ def test_it_learns_runs_from_both_files_alike_and_makes_detections_better(dots, 
             return [rough for _ in images]
 
     frames = FrameSet(0, 1, 100_000_000, {"cam1": Frame("cam1", 1, picture)})
-    found = PersonDetector(Finds(), refiner=openvino_one).update(frames)["cam1"]
+    found = PersonDetector(Finds(), gated=False, refiner=openvino_one).update(frames)["cam1"]
     assert np.allclose(found.keypoints_px, other.keypoints_px)
 
 
