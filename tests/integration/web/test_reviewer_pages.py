@@ -288,8 +288,8 @@ def test_a_decision_can_be_taken_again(served, person) -> None:
 def test_a_visit_is_run_again_and_both_receipts_are_shown(served, person) -> None:
     """The networks of the demo would find nothing in the scripted film: the script runs again, with more bread."""
     more = replace(ANNA, takes=(*ANNA.takes, (2.0, "pick", BREAD, 0.95)))
-    desk = served.site.review
-    desk._around = replace(desk._around, stages=stages(more, BEN))
+    film = served.site.again
+    film._around = replace(film._around, stages=stages(more, BEN))
     page = opened(person("reviewer"), dispute(served))
     page.keyboard.press("w")
     page.wait_for_selector("[data-replay=done]", timeout=60_000)
