@@ -3,8 +3,8 @@
 
 An OpenVINO folder (what `models.export` writes by default) runs through the OpenVINO runtime: one request a picture,
 as many at a time as the CPU has streams, with the conversion from BGR bytes inside the graph; one that was exported for
-any width spends less time on a narrow picture. Everything else that
-Ultralytics can load (`.pt`, `.onnx`, TensorRT `.engine`) runs through its `AutoBackend`, one batch for all pictures.
+any width spends less time on a narrow picture. Everything else that Ultralytics can load (`.pt`, `.onnx`, TensorRT
+`.engine`) runs through its `AutoBackend`, one batch for all pictures.
 """
 
 from __future__ import annotations
@@ -253,14 +253,13 @@ class _OpenVinoEngine:
         self.widths = (*(w for w in parts if w % STRIDE_PX == 0), width)
         core = ov.Core()
         try:
+            read, config = core.read_model(next(weights.path.glob("*.xml"))), _openvino_config(core, threads)
             self._queues = {}
             for w in self.widths:
-                model = core.read_model(next(weights.path.glob("*.xml")))
+                model = read.clone()
                 if weights.dynamic or weights.batch != 1:
                     model.reshape([1, 3, height, w])
-                self._queues[w] = ov.AsyncInferQueue(
-                    core.compile_model(_takes_bytes(model), "CPU", _openvino_config(core, threads))
-                )
+                self._queues[w] = ov.AsyncInferQueue(core.compile_model(takes_bytes(model), "CPU", config))
         except RuntimeError as error:
             raise WeightsError(f"{weights.path}: OpenVINO cannot load it: {_first_line(error)}") from None
         for queue in self._queues.values():
@@ -280,8 +279,8 @@ def _keep_output(request, place: tuple[list, int]) -> None:
     results[index] = request.get_output_tensor(0).data[0].copy()
 
 
-def _takes_bytes(model):
-    """The model with the conversion from BGR bytes in front of it."""
+def takes_bytes(model):
+    """The OpenVINO model with the conversion from BGR bytes (N, H, W, 3) in front of it."""
     import openvino as ov
     from openvino.preprocess import ColorFormat, PrePostProcessor
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import closing
 from typing import Protocol
 
 from pipeline.errors import EventLogError, StateUnreachableError, WalkoutError
+from pipeline.eventlog import EventLog, open_log
 from pipeline.observe.logs import get_logger
 
 _POLL_S = 0.2
@@ -31,22 +32,25 @@ class Work(Protocol):
     def finish(self, timeout_s: float) -> None:
         """Everything in the log has been taken before this returns. Raises `EventLogError` when time is over."""
 
+    def close(self) -> None: ...
+
 
 class Beside:
     """Some work and its thread.
 
     Args:
         name: in the log and in what is said when it stops.
-        open_work: opens everything that the thread needs, closings on the stack. Called again after an `EventLogError`
-            or a `StateUnreachableError`.
+        log_url: the thread has a connection of its own to the event log.
+        make: the work on that log, whatever else it needs opened; closed by its `close`. Called again, with the log
+            opened again, after an `EventLogError` or a `StateUnreachableError`.
 
     What cannot be opened is raised here, or by a later `step` when it takes longer than five seconds, as is what goes
     wrong later; nothing but those two is tried again.
     """
 
-    def __init__(self, name: str, open_work: Callable[[ExitStack], Work]) -> None:
+    def __init__(self, name: str, log_url: str, make: Callable[[EventLog], Work]) -> None:
         self.name = name
-        self._open_work = open_work
+        self._log_url, self._make = log_url, make
         self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
         self._finish_s: float | None = None
         self._error: WalkoutError | None = None
@@ -101,8 +105,7 @@ class Beside:
             self._ready.set()
 
     def _work(self) -> None:
-        with ExitStack() as stack:
-            work = self._open_work(stack)
+        with closing(open_log(self._log_url)) as event_log, closing(self._make(event_log)) as work:
             self._ready.set()
             while not self._end.is_set():
                 if work.step(_POLL_S):

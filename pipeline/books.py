@@ -7,13 +7,11 @@ and may be away: cameras do not wait for it.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from pipeline.beside import Beside
 from pipeline.cart.aggregator import TOPICS, Aggregator, receipts_after
 from pipeline.cart.price_book import PriceBook
 from pipeline.errors import EventLogError
-from pipeline.eventlog import EventLog, open_log
+from pipeline.eventlog import EventLog
 from pipeline.messages import ReceiptIssued
 from pipeline.review.embedded import EmbeddedReview
 from pipeline.settings import StoreSettings
@@ -66,17 +64,10 @@ class LiveBooks(Beside):
     def __init__(
         self, log_url: str, state_url: str, store_id: str, prices: PriceBook, settings: StoreSettings
     ) -> None:  # fmt: skip
-        Database(state_url).close()  # waited for at the start, never later
-        self._database = Database(state_url, wait_s=0)
-
-        def open_books(stack: ExitStack) -> Books:
-            log = open_log(log_url)
-            stack.callback(log.close)
-            books = Books(log, state_url, store_id, prices, settings, live=True)
-            stack.callback(books.close)
-            return books
-
-        super().__init__("bills", open_books)
+        self._database = Database.waited_for_once(state_url)
+        super().__init__(
+            "bills", log_url, lambda log: Books(log, state_url, store_id, prices, settings, live=True)
+        )  # fmt: skip
 
     def receipts_after(self, number: int) -> list[tuple[int, ReceiptIssued]]:
         return receipts_after(self._database, number)

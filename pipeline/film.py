@@ -19,6 +19,7 @@ import numpy as np
 from calibration.layout import StoreLayout
 from pipeline.draw import INK, PAPER, QUIET, FloorPlan, colour_of, plain, put_label, put_text, to_int
 from pipeline.errors import OutputError
+from pipeline.evidence.pixels import cover
 from pipeline.heads import Heads
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
 
@@ -166,8 +167,8 @@ class MosaicWriter:
             cv2.resize(small, size, dst=tile[: size[1], : size[0]], interpolation=cv2.INTER_LINEAR)
             tracks = window.camera_tracks.get(camera_id)
             if self._heads is not None:
-                heads = self._heads.boxes(camera_id, window.frame_set.mid_ns, tracks, window.floor_tracks)
-                _cover(tile[: size[1], : size[0]], heads, size[0] / frame.size_px[0])
+                for head in self._heads.boxes(camera_id, window.frame_set.mid_ns, tracks, window.floor_tracks):
+                    cover(tile[: size[1], : size[0]], head, size[0] / frame.size_px[0])
             if tracks is not None:
                 self._draw_people(tile, tracks, size[0] / frame.size_px[0], owner, window.labels)
             put_label(tile, camera_id, (6, 6), INK)
@@ -216,13 +217,3 @@ class MosaicWriter:
         for k, line in enumerate(reversed(window.captions[-3:])):
             y = self._tile_px[1] - 6 - 15 * k
             put_text(tile, plain(line)[:52], np.array([8, y]), INK if k == 0 else QUIET, 0.38)
-
-
-def _cover(tile: np.ndarray, heads: Sequence[np.ndarray], scale: float) -> None:
-    """In place: one colour a head, the mean of its pixels."""
-    height, width = tile.shape[:2]
-    for x1, y1, x2, y2 in (np.asarray(head) * scale for head in heads):
-        x1, y1 = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
-        x2, y2 = min(int(np.ceil(x2)), width), min(int(np.ceil(y2)), height)
-        if x1 < x2 and y1 < y2:
-            tile[y1:y2, x1:x2] = tile[y1:y2, x1:x2].mean((0, 1))

@@ -357,9 +357,7 @@ class _Loop:
 @contextmanager
 def _live_gate(shop: Shop, keeper: GateKeeper, journal: Journal) -> Iterator[LiveGate]:
     """The gate of a live store, as the process before left it. Its database is waited for at the start, never later."""
-    url = load_entry_settings(shop.folder).state_url
-    Database(url).close()
-    database = Database(url, wait_s=0)
+    database = Database.waited_for_once(load_entry_settings(shop.folder).state_url)
     try:
         store_id = shop.layout.store_id
         gate = LiveGate(keeper, Entries(database, store_id), journal.log, store_id, shop.taps())

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import yaml
 
+from models.backend import takes_bytes
 from models.keypoints.crop import SIDE_PX, cut, keypoints_of, square_of
 from models.registry import WEIGHTS_DIR, has_gpu
 from pipeline.errors import WeightsError
@@ -108,20 +109,14 @@ def _load_net(path: Path):
 class _OpenVinoEngine:
     def __init__(self, folder: Path) -> None:
         import openvino as ov
-        from openvino.preprocess import ColorFormat, PrePostProcessor
 
         files = sorted(folder.glob("*.xml"))
         if len(files) != 1:
             raise WeightsError(f"{folder}: expected an OpenVINO folder with one .xml, got {len(files)}")
         core = ov.Core()
         try:
-            steps = PrePostProcessor(core.read_model(files[0]))
-            steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
-                ColorFormat.BGR
-            )
-            steps.input().model().set_layout(ov.Layout("NCHW"))
-            steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
-            compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+            model = takes_bytes(core.read_model(files[0]))
+            compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
         except RuntimeError as error:
             raise WeightsError(f"{folder}: OpenVINO cannot load it: {' '.join(str(error).split())[:160]}") from None
         self._request: Callable = compiled.create_infer_request().infer

@@ -44,11 +44,17 @@ def blur(planes: Planes, bodies: Iterable[Box], heads: Iterable[Box]) -> None:
             _coarsen(plane, box, scale, cell)
     for box in heads:
         for plane, scale in zip(planes, (1.0, 0.5, 0.5), strict=True):
-            _coarsen(plane, box, scale, 1e9)
+            cover(plane, box, scale)
+
+
+def cover(plane: np.ndarray, box: Box, scale: float = 1.0) -> None:
+    """In place: one colour, the mean of what it covers, where the box times `scale` lies in a plane (H, W) or picture
+    (H, W, 3)."""
+    _coarsen(plane, box, scale, 1e9)
 
 
 def _coarsen(plane: np.ndarray, box: Box, scale: float, cell: float) -> None:
-    height, width = plane.shape
+    height, width = plane.shape[:2]
     x1, y1 = max(int(np.floor(box[0] * scale)), 0), max(int(np.floor(box[1] * scale)), 0)
     x2, y2 = min(int(np.ceil(box[2] * scale)), width), min(int(np.ceil(box[3] * scale)), height)
     if x2 <= x1 or y2 <= y1:

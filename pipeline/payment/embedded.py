@@ -8,13 +8,12 @@ seconds to answer, or does not answer, must not stop them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pipeline.beside import Beside
 from pipeline.errors import EventLogError
-from pipeline.eventlog import EventLog, open_log
+from pipeline.eventlog import EventLog
 from pipeline.payment.accounts import list_payments
 from pipeline.payment.desk import GROUP, TOPICS, PaymentDesk
 from pipeline.payment.providers import BANK_FILE, open_provider
@@ -55,8 +54,7 @@ class EmbeddedPayments:
 
     def payments(self, visit_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
-        found, wanted = list_payments(self._database), set(visit_ids or ())
-        return found if visit_ids is None else [p for p in found if p["visit_id"] in wanted]
+        return list_payments(self._database) if visit_ids is None else _of_visits(self._database, visit_ids)
 
     def close(self) -> None:
         self._desk.close()
@@ -68,23 +66,20 @@ class LivePayments(Beside):
     """`EmbeddedPayments` of live cameras in a thread, with a log and database connections of its own."""
 
     def __init__(self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings) -> None:
-        Database(state_url).close()  # waited for at the start, never later
-        self._database = Database(state_url, wait_s=0)
-
-        def open_desk(stack: ExitStack) -> EmbeddedPayments:
-            event_log = open_log(log_url)
-            stack.callback(event_log.close)
-            desk = EmbeddedPayments(event_log, state_url, folder, store_id, settings, live=True)
-            stack.callback(desk.close)
-            return desk
-
-        super().__init__("payments", open_desk)
+        self._database = Database.waited_for_once(state_url)
+        super().__init__(
+            "payments", log_url, lambda log: EmbeddedPayments(log, state_url, folder, store_id, settings, live=True)
+        )  # fmt: skip
 
     def payments(self, visit_ids: Sequence[str]) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
-        wanted = set(visit_ids)
-        return [p for p in list_payments(self._database) if p["visit_id"] in wanted]
+        return _of_visits(self._database, visit_ids)
 
     def close(self) -> None:
         super().close()
         self._database.close()
+
+
+def _of_visits(database: Database, visit_ids: Sequence[str]) -> list[dict[str, Any]]:
+    wanted = set(visit_ids)
+    return [p for p in list_payments(database) if p["visit_id"] in wanted]

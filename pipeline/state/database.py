@@ -70,6 +70,13 @@ class Database:
             self._engine.dispose()
             raise
 
+    @classmethod
+    def waited_for_once(cls, url: str) -> Database:
+        """One that is waited for now and never later: for whoever must not stop while it is away."""
+        database = cls(url)
+        database._wait_s = 0.0
+        return database
+
     @property
     def is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
