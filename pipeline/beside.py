@@ -8,6 +8,7 @@ one is away both are opened again and again; the work goes on from what the stat
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Protocol
@@ -20,6 +21,7 @@ _POLL_S = 0.2
 _OPEN_S = 5.0
 """A start waits so long for what can be wrong with settings to be found; an outage of the log is not waited for."""
 _AGAIN_S = 1.0
+_AGAIN_AT_END_S = 0.1
 _ANSWER_S = 5.0
 """An end waits so long for somebody who is being asked something."""
 log = get_logger(__name__)
@@ -52,7 +54,7 @@ class Beside:
         self.name = name
         self._log_url, self._make = log_url, make
         self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
-        self._finish_s: float | None = None
+        self._finish_by: float | None = None
         self._error: WalkoutError | None = None
         self._said = ""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -68,9 +70,10 @@ class Beside:
         return changed
 
     def finish(self, timeout_s: float) -> None:
-        """Everything in the log has been taken and everything that was due is done, unless somebody does not answer:
-        what is left is written down, and the next start goes on with it."""
-        self._finish_s = timeout_s
+        """Everything in the log has been taken and everything that was due is done, even if an outage has just ended
+        and nobody had looked again yet. Unless somebody does not answer for that long: then what is left is written
+        down, and the next start goes on with it."""
+        self._finish_by = time.monotonic() + timeout_s
         self._end.set()
         self._thread.join(timeout_s + _ANSWER_S)
         if self._thread.is_alive():
@@ -78,6 +81,7 @@ class Beside:
         self._raise()
 
     def close(self) -> None:
+        self._finish_by = None
         self._end.set()
         self._thread.join(_ANSWER_S)
 
@@ -87,15 +91,16 @@ class Beside:
 
     def _run(self) -> None:
         try:
-            while not self._end.is_set():
+            while self._wanted():
                 try:
                     self._work()
                     return
                 except (EventLogError, StateUnreachableError) as error:
                     self._tell(error)
-                    if self._finish_s is not None:
-                        raise
-                self._end.wait(_AGAIN_S)
+                if self._end.wait(_AGAIN_S):  # the end is no reason to leave what an outage has held up
+                    time.sleep(_AGAIN_AT_END_S)
+            if self._finish_by is not None:
+                log.warning(f"{self.name}: the rest is left for the next start", reason=self._said)
         except WalkoutError as error:
             self._error = error
         except Exception as error:  # a fault of ours: the shop must not go on as if this were done
@@ -104,6 +109,10 @@ class Beside:
         finally:
             self._ready.set()
 
+    def _wanted(self) -> bool:
+        """Whether to open the log (again)."""
+        return not self._end.is_set() or (self._finish_by is not None and time.monotonic() < self._finish_by)
+
     def _work(self) -> None:
         with closing(open_log(self._log_url)) as event_log, closing(self._make(event_log)) as work:
             self._ready.set()
@@ -111,8 +120,8 @@ class Beside:
                 if work.step(_POLL_S):
                     self._changed.set()
                     self._said = ""
-            if self._finish_s is not None:
-                work.finish(self._finish_s)
+            if self._finish_by is not None:
+                work.finish(max(_POLL_S, self._finish_by - time.monotonic()))
                 self._changed.set()
 
     def _tell(self, error: WalkoutError) -> None:

@@ -40,7 +40,7 @@ def rows(page):
     )
 
 
-def sees(page, expected, timeout_s=5.0):
+def sees(page, expected, timeout_s=30.0):
     """Wait until the cart shows these rows."""
     deadline = time.monotonic() + timeout_s
     while rows(page) != expected:

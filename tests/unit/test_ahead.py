@@ -5,6 +5,7 @@ import time
 import pytest
 
 from pipeline.ahead import ahead
+from tests.waiting import until
 
 
 def test_the_same_items_in_the_same_order():
@@ -54,10 +55,3 @@ def test_closing_ends_the_making():
     windows.close()
     assert ended.wait(5)
     assert not [t for t in threading.enumerate() if t.name == "ahead"]
-
-
-def until(holds, timeout_s=5):
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

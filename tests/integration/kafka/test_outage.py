@@ -15,6 +15,7 @@ from pipeline.eventlog.embedded import EmbeddedLog
 from pipeline.messages import TOPIC_OF
 from tests.live_shop import cameras, write_store
 from tests.scripted_shop import stages
+from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
 
@@ -70,12 +71,6 @@ def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(
     spool = store / journal.SPOOL_FILE
     gaps, before, waited, back = [], [0.0], [], []
 
-    def until(true):
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
     def look(at_s):
         now = time.monotonic()
         if before[0]:
@@ -97,7 +92,7 @@ def test_the_broker_is_away_in_mid_run_for_longer_than_it_is_waited_for(
     summary = run(store, tmp_path / "kafka", f"kafka://{broker.address}?{_PATIENCE}")
     back[0].join()
 
-    assert max(gaps) < 1.0, "a window waited for the broker"
+    assert max(gaps) < 1.9, "a window waited for the broker"
     assert waited[0] > 0 and summary.receipts == 2
     assert bills(tmp_path / "kafka") == undisturbed
     assert "cannot be reached" in caplog.text and "is back" in caplog.text

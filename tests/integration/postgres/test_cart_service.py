@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -16,6 +15,7 @@ from pipeline.eventlog import open_log
 from tests import servers
 from tests.benchmarks.money_load import catalogue, make_visits, write_catalogue
 from tests.unit.cart.events import pick, visit
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -49,14 +49,6 @@ def get(url):
         return error.code, error.read().decode()
     except OSError:
         return 0, ""
-
-
-def until(what, timeout_s=120):
-    deadline = time.monotonic() + timeout_s
-    while not (result := what()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
-    return result
 
 
 def metric(text, name, **labels):

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from pipeline.web.browsing import context_options, missing, open_browser
 from tests.web_site import Served, make_run
 from tests.web_site import served as serve
+
+expect.set_options(timeout=30_000)
+"""A browser, a server and a running shop share a machine of two cores."""
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,7 @@ def person(browser, served) -> Iterator[Callable]:
 
     def make(who: str | None, *, phone: bool = False, **options):
         context = browser.new_context(**context_options(served.url, phone=phone, **options))
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         if who is not None:
             context.add_cookies([served.cookie(who)])

@@ -15,6 +15,7 @@ from pipeline.messages import ReceiptIssued, ShelfEvent
 from pipeline.payment.accounts import list_payments
 from tests.films import keep_films
 from tests.scripted_shop import ANNA, BEN, BREAD, COLA, stages
+from tests.waiting import until
 from tests.web_site import Served, make_run
 from tests.web_site import served as serve
 
@@ -69,14 +70,6 @@ def paid(served: Served, shopper: str) -> int:
     [payment] = [p for p in list_payments(served.site.database) if p["visit_id"] == visit_id]
     sign = {"capture": 1, "refund": -1}
     return sum(sign.get(c["kind"], 0) * c["amount_minor"] for c in payment["calls"] if c["state"] == "approved")
-
-
-def until(true, what: str, timeout_s: float = 30):
-    end = time.monotonic() + timeout_s
-    while not (found := true()):
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-    return found
 
 
 def shown(page, expression: str) -> None:
@@ -311,7 +304,7 @@ def test_the_queue_follows_what_comes_in(served, person) -> None:
     page.keyboard.press("j")
     held = page.evaluate("document.activeElement.closest('[data-row]').dataset.row")
     case_id = dispute(served)
-    page.wait_for_selector(f"[data-row='{case_id}']", timeout=8000)
+    page.wait_for_selector(f"[data-row='{case_id}']", timeout=30_000)
     assert [row.get_attribute("data-row") for row in rows.all()] == [case_id, held], "the older promise first"
     assert page.evaluate("document.activeElement.closest('[data-row]').dataset.row") == held, "the focus stays"
     page.goto("/review?kind=held-line")

@@ -8,15 +8,8 @@ from sqlalchemy import text
 from pipeline.payment.accounts import list_payments
 from pipeline.review import audit
 from tests.scripted_shop import BREAD, COLA
+from tests.waiting import until
 from tests.web_visits import ScriptedVisit
-
-
-def until(true, what, timeout_s=30):
-    end = time.monotonic() + timeout_s
-    while not (found := true()):
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-    return found
 
 
 def refunds(served, visit_id):

@@ -12,6 +12,7 @@ from pipeline.eventlog.embedded import EmbeddedLog
 from pipeline.eventlog.spool import SpooledLog
 from pipeline.observe import metrics
 from tests.unit.cart.events import COLA, pick
+from tests.waiting import until
 
 TOPIC = "walkout.shelf-events"
 
@@ -66,13 +67,6 @@ def spooled(tmp_path, behind):
         yield log
     finally:
         log.close()
-
-
-def until(true, timeout_s=15):
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_everything_arrives_in_order(tmp_path, behind):
