@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What shelves, bills and corrections say of themselves: the sentences, written in English and kept as they are.
+"""What shelves, bills, corrections, clips and cameras say of themselves: the sentences, written in English and kept so.
 
 A receipt is never changed, so what it says stays English in the log and in the database. Whoever shows it in another
 language reads it back into the sentence it was made from and its values (`read`), and translates the sentence.
@@ -61,9 +61,47 @@ TOO_SMALL = "too small to look at: {amount}"
 CAMERAS_UNSURE = "the cameras were not sure either ({share})"
 SMALL_AMOUNT = "settled at once: a small amount, {amount}"
 
+# A camera.
+NO_PICTURE_FOR = "no picture for {seconds} s"
+PICTURES_AGAIN = "pictures again"
+STREAM_ENDED = "the stream ended"
+FILE_ENDED = "end of {file}"
+FILE_NOT_OPENED = "{file} cannot be opened, it may be cut off: {why}"
+FILE_WITHOUT_VIDEO = "{file} holds no video"
+FILE_DAMAGED = "{file} is cut off or damaged: {count} of {expected} frames could be read"
+WRONG_SIZE = "pictures of {size}, but the layout says {expected_size}"
+NOT_DECODED = "{count} packets in a row cannot be decoded: {why}"
+SYSTEM_REFUSED = "Connection refused"
+SYSTEM_TIMED_OUT = "Connection timed out"
+SYSTEM_RESET = "Connection reset by peer"
+SYSTEM_NO_ROUTE = "No route to host"
+SYSTEM_NO_NETWORK = "Network is unreachable"
+SYSTEM_NO_FILE = "No such file or directory"
+SYSTEM_NOT_ALLOWED = "Permission denied"
+SYSTEM_FULL = "No space left on device"
+SYSTEM_READ_ERROR = "Input/output error"
+SYSTEM_GAVE_UP = "Immediate exit requested"
+SYSTEM_INVALID = "Invalid data found when processing input"
+
+# A clip or picture that cannot be shown.
+NO_CAMERA_THERE = "no camera sees this place"
+NO_PICTURE_THEN = "camera {camera} gave no picture at that time"
+NOTHING_KEPT = "camera {camera}: nothing is kept of it to look back at"
+CLIPS_BEHIND = "{count} events were waiting for their clips already"
+CLIPS_STOPPED = "the shop was stopped before the clip was cut"
+CLIP_NOT_ENCODED = "a clip cannot be encoded: {why}"
+NOT_WRITTEN = "evidence {place}: {object} cannot be written: {why}"
+NOT_READ = "evidence {place}: {object} cannot be read: {why}"
+NOT_LOOKED_AT = "evidence {place}: {object} cannot be looked at: {why}"
+NOT_IN_STORAGE = "it is not in the storage any more"
+OTHER_BYTES = "its bytes are not those that were stored"
+VISIT_ERASED = "the visit was erased"
+KEPT_FOR = "kept for {days} days"
+
 _PLACES = {
     "share": r"\d+(?:\.\d+)? %", "quantity": r"\d+", "new": r"\d+", "old": r"\d+", "age": r"\d+",
-    "amount": r"-?[\d.]+ [A-Z]{3}",
+    "amount": r"-?[\d.]+ [A-Z]{3}", "seconds": r"\d+\.\d", "file": r"[^:;]+\.\w+", "count": r"\d+", "expected": r"\d+",
+    "size": r"\d+x\d+", "expected_size": r"\d+x\d+", "days": r"[\d.e+]+",
 }  # fmt: skip
 _NESTED = "why"
 
@@ -116,7 +154,7 @@ def read(text: str) -> Reasons:
     """What was written, taken apart. A part that is none of `WRITTEN`, as what a person wrote, is kept as it is."""
     for template, pattern in _nesting():
         if match := pattern.fullmatch(text):
-            return Reasons((Reason(template, {_NESTED: read(match[_NESTED])}),))
+            return Reasons((Reason(template, {**match.groupdict(), _NESTED: read(match[_NESTED])}),))
     head, separator, rest = text.partition(SEPARATOR)
     if not separator:
         return Reasons((_one(text),))

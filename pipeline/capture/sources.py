@@ -20,6 +20,17 @@ import numpy as np
 from pipeline.capture.ring import PacketRing
 from pipeline.errors import CaptureError
 from pipeline.messages import Frame
+from pipeline.reasons import (
+    FILE_DAMAGED,
+    FILE_ENDED,
+    FILE_NOT_OPENED,
+    FILE_WITHOUT_VIDEO,
+    NOT_DECODED,
+    NOTHING_KEPT,
+    SEPARATOR,
+    STREAM_ENDED,
+    WRONG_SIZE,
+)
 
 CameraState = Literal["live", "stalled", "broken", "ended"]
 
@@ -74,11 +85,12 @@ class FileSource:
         try:
             container = av.open(str(self.path))
         except av.FFmpegError as error:
-            yield self._status("broken", f"{self.path.name} cannot be opened ({error.strerror}); cut off?", last_ns)
+            reason = FILE_NOT_OPENED.format(file=self.path.name, why=error.strerror)
+            yield self._status("broken", reason, last_ns)
             return
         with container:
             if not container.streams.video:
-                yield self._status("broken", f"{self.path.name} holds no video", last_ns)
+                yield self._status("broken", FILE_WITHOUT_VIDEO.format(file=self.path.name), last_ns)
                 return
             stream = container.streams.video[0]
             expected = self.expected_frames or stream.frames or 0
@@ -94,16 +106,15 @@ class FileSource:
                     continue
                 frame = _frame(self.camera_id, at_ns, item)
                 if frame.size_px != self.size_px:
-                    stop = f"pictures of {frame.size_px[0]}x{frame.size_px[1]} instead of the layout's size"
+                    stop = _wrong_size(frame, self.size_px)
                     break
                 last_ns, count = at_ns, count + 1
                 yield frame
         if count < expected or stop:
-            more = f" ({stop})" if stop else ""
-            reason = f"{self.path.name} is cut off or damaged: {count} of {expected} frames could be read{more}"
-            yield self._status("broken", reason, last_ns)
+            reason = FILE_DAMAGED.format(file=self.path.name, count=count, expected=expected)
+            yield self._status("broken", SEPARATOR.join(filter(None, (reason, stop))), last_ns)
         else:
-            yield self._status("ended", f"end of {self.path.name}", last_ns)
+            yield self._status("ended", FILE_ENDED.format(file=self.path.name), last_ns)
 
     def between(self, t0_ns: int, t1_ns: int) -> Iterator[Frame]:
         """The pictures captured from `t0_ns` to `t1_ns`, read from the file again; as far as they can be read."""
@@ -153,14 +164,14 @@ class LiveSource:
     def between(self, t0_ns: int, t1_ns: int) -> Iterator[Frame]:
         """The pictures captured from `t0_ns` to `t1_ns` that are still in the ring."""
         if self.ring is None:
-            raise CaptureError(f"camera {self.camera_id}: nothing is kept of it to look back at")
+            raise CaptureError(NOTHING_KEPT.format(camera=self.camera_id))
         for at_ns, picture in self.ring.between(t0_ns, t1_ns):
             yield Frame(self.camera_id, at_ns, _pixels(picture))
 
     def __iter__(self) -> Iterator[Frame | CameraStatus]:
         pause_s, said = self.first_pause_s, ""
         while not self.stop.is_set():
-            reason = "the stream ended"
+            reason = STREAM_ENDED
             try:
                 for item in self._connection():
                     if isinstance(item, str):
@@ -203,8 +214,7 @@ class LiveSource:
                     self.ring.decoded(item.pts, at_ns)
                 frame = _frame(self.camera_id, at_ns, item)
                 if frame.size_px != self.size_px:
-                    (w, h), (got_w, got_h) = self.size_px, frame.size_px
-                    yield f"pictures of {got_w}x{got_h}, but the layout says {w}x{h}"
+                    yield _wrong_size(frame, self.size_px)
                     return
                 yield frame
 
@@ -249,7 +259,7 @@ def _decode(container, stream, threads: int, ring: PacketRing | None = None) -> 
             except av.error.InvalidDataError as error:
                 bad += 1
                 if bad >= MAX_BAD_PACKETS:
-                    yield f"{bad} packets in a row cannot be decoded: {error.strerror}"
+                    yield NOT_DECODED.format(count=bad, why=error.strerror)
                     return
                 continue
             for picture in pictures:
@@ -261,6 +271,11 @@ def _decode(container, stream, threads: int, ring: PacketRing | None = None) -> 
         return
     except av.FFmpegError as error:
         yield error.strerror
+
+
+def _wrong_size(frame: Frame, expected_px: tuple[int, int]) -> str:
+    (width, height), (expected_width, expected_height) = frame.size_px, expected_px
+    return WRONG_SIZE.format(size=f"{width}x{height}", expected_size=f"{expected_width}x{expected_height}")
 
 
 def _frame(camera_id: str, at_ns: int, picture: av.VideoFrame) -> Frame:

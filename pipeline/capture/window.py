@@ -21,6 +21,7 @@ from pipeline.capture.ring import PacketRing
 from pipeline.capture.sources import NS, CameraStatus, FileSource, LiveSource
 from pipeline.errors import CaptureError
 from pipeline.messages import Frame, FrameSet
+from pipeline.reasons import NO_PICTURE_FOR, NOTHING_KEPT, PICTURES_AGAIN
 
 StatusCallback = Callable[[CameraStatus], None]
 Source = Iterable[Frame | CameraStatus]
@@ -93,7 +94,7 @@ class Capture:
         of a live camera what its ring holds. `CaptureError` where nothing is kept. From any thread."""
         source = self._sources.get(camera_id)
         if source is None or not hasattr(source, "between"):
-            raise CaptureError(f"camera {camera_id}: nothing is kept of it to look back at")
+            raise CaptureError(NOTHING_KEPT.format(camera=camera_id))
         return source.between(t0_ns, t1_ns)
 
     def __iter__(self) -> Iterator[FrameSet]:
@@ -142,7 +143,7 @@ class Capture:
             frame, feed.head = feed.head, None
             feed.last_ns = max(feed.last_ns, frame.captured_at_ns)
             if feed.state != "live":
-                self._tell(feed, CameraStatus(feed.camera_id, "live", "pictures again", frame.captured_at_ns))
+                self._tell(feed, CameraStatus(feed.camera_id, "live", PICTURES_AGAIN, frame.captured_at_ns))
             if frame.captured_at_ns >= begin_ns:
                 chosen = frame
         return chosen
@@ -158,7 +159,7 @@ class Capture:
         for feed in self._feeds.values():
             silent_ns = now_ns - feed.last_ns
             if feed.state == "live" and not feed.over and silent_ns > self._stall_ns:
-                reason = f"no picture for {silent_ns / NS:.1f} s"
+                reason = NO_PICTURE_FOR.format(seconds=f"{silent_ns / NS:.1f}")
                 self._tell(feed, CameraStatus(feed.camera_id, "stalled", reason, now_ns))
 
     def _tell(self, feed: _Feed, status: CameraStatus) -> None:

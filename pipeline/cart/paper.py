@@ -22,7 +22,9 @@ from pipeline.cart.money import money_text
 from pipeline.cart.paper_texts import LANGUAGES, texts
 from pipeline.cart.price_files import check_timezone
 from pipeline.messages import ReceiptIssued, ReceiptLine
+from pipeline.reasons import read
 from pipeline.run_files import PAPERS, write_whole, writing
+from pipeline.texts import translations
 
 
 class PaperSettings(BaseModel):
@@ -84,6 +86,7 @@ def html_of(receipt: ReceiptIssued, paper: PaperSettings | None = None) -> str:
         t=words,
         money=lambda minor: money_text(minor, receipt.currency, paper.locale),
         percent=lambda ppm: _percent(ppm, locale),
+        told=lambda written: read(written).said(translations(locale.language).gettext),
         entered=f"{format_date(entered, 'long', locale=locale)}, {clock(entered)}",
         left=clock(left) if same_day else f"{format_date(left, 'long', locale=locale)}, {clock(left)}",
         groups=_groups(billed, receipt.party_size, words.person),

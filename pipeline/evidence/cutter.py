@@ -23,8 +23,8 @@ from pipeline.evidence.settings import EvidenceSettings
 from pipeline.evidence.store import EvidenceStore
 from pipeline.evidence.whose import Whose
 from pipeline.messages import Frame, ShelfEvent
+from pipeline.reasons import NO_CAMERA_THERE, NO_PICTURE_THEN
 
-NO_CAMERA = "no camera sees this place"
 _STILL_REACH_NS = NS
 """A still is taken from the frame nearest to its time, at most so far away."""
 
@@ -61,7 +61,7 @@ class Cutter:
         is_mine = self._whose.is_mine(self._whose.subject(event), event)
         cameras = self.cameras(event)
         if not cameras:
-            return [self._store.put_without(self._blank(event, "clip", ""), "missing", NO_CAMERA)]
+            return [self._store.put_without(self._blank(event, "clip", ""), "missing", NO_CAMERA_THERE)]
         made = [self._film(self._blank(event, "clip", camera, rank), is_mine) for rank, camera in enumerate(cameras)]
         return made + [
             self._still(self._blank(event, kind, cameras[0]), event, is_mine) for kind in ("before", "after")
@@ -103,7 +103,7 @@ class Cutter:
                 overlay.append(_drawn(people, scale, frame.captured_at_ns, film.add(planes, frame.captured_at_ns)))
                 clip = replace(clip, size_px=planes[0].shape[::-1])
             if film is None:
-                return self._store.put_without(clip, "missing", f"camera {clip.camera_id} gave no picture at that time")
+                return self._store.put_without(clip, "missing", NO_PICTURE_THEN.format(camera=clip.camera_id))
             content = film.finish()
             clip = replace(clip, fps=fps, frames=len(overlay), t0_ns=overlay[0]["at_ns"], t1_ns=overlay[-1]["at_ns"])
             about = {"clip_id": clip.clip_id, "size_px": list(clip.size_px), "t0_ns": clip.t0_ns, "frames": overlay}
@@ -125,7 +125,7 @@ class Cutter:
             frames = self._footage.between(clip.camera_id, at_ns - _STILL_REACH_NS, at_ns + _STILL_REACH_NS)
             frame = min(frames, key=lambda f: abs(f.captured_at_ns - at_ns), default=None)
             if frame is None:
-                return self._store.put_without(clip, "missing", f"camera {clip.camera_id} gave no picture at that time")
+                return self._store.put_without(clip, "missing", NO_PICTURE_THEN.format(camera=clip.camera_id))
             cover = self._cover(clip.camera_id, at_ns, at_ns, is_mine)
             planes, scale = planes_of(frame, 1 << 16)
             self._hide(planes, cover.at(frame.captured_at_ns), scale)

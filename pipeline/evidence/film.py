@@ -14,6 +14,7 @@ import av
 
 from pipeline.errors import EvidenceError
 from pipeline.evidence.pixels import Planes, to_i420
+from pipeline.reasons import CLIP_NOT_ENCODED
 
 TICKS = 90_000
 """Units a second in which times are kept; the same in every clip."""
@@ -84,4 +85,4 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as error:
-        raise EvidenceError(f"a clip cannot be encoded: {error}") from error
+        raise EvidenceError(CLIP_NOT_ENCODED.format(why=error)) from error

@@ -28,6 +28,7 @@ from pipeline.evidence.whose import Whose
 from pipeline.messages import CameraTracks, Event, FloorTrack, ShelfEvent
 from pipeline.observe.logs import get_logger
 from pipeline.observe.metrics import EVIDENCE
+from pipeline.reasons import CLIPS_BEHIND, CLIPS_STOPPED
 
 log = get_logger(__name__)
 
@@ -141,7 +142,7 @@ class _Worker:
         with self._lock:
             behind = self._waiting >= self._size
             self._waiting += not behind
-        reason = f"{self._size} events were waiting for their clips already" if behind else ""
+        reason = CLIPS_BEHIND.format(count=self._size) if behind else ""
         self._jobs.put((event, reason))  # one that is given up costs a row, not a film
 
     def end(self, wait_s: float) -> None:
@@ -149,7 +150,7 @@ class _Worker:
         self._jobs.put(None)
         self._thread.join(wait_s)
         if self._thread.is_alive():
-            self._given_up = "the shop was stopped before the clip was cut"
+            self._given_up = CLIPS_STOPPED
             self._thread.join(_LAST_S)
 
     def _run(self) -> None:

@@ -14,11 +14,11 @@ from pipeline.evidence import trail
 from pipeline.evidence.storage import Storage
 from pipeline.evidence.tables import erased_visits, items
 from pipeline.observe.logs import get_logger
+from pipeline.reasons import KEPT_FOR, VISIT_ERASED
 from pipeline.state import Database
 
 log = get_logger(__name__)
 
-ERASED = "the visit was erased"
 _DAY_NS = 86_400 * 10**9
 
 
@@ -52,7 +52,7 @@ def expire(database: Database, storage: Storage, days: float, now_ns: int, by: s
         total = 0
         for store_id in db.execute(select(items.c.store_id).where(old).distinct().order_by(items.c.store_id)).scalars():
             change = update(items).where(old, items.c.store_id == store_id)
-            count = db.execute(change.values(state="expired", reason=f"kept for {days:g} days")).rowcount
+            count = db.execute(change.values(state="expired", reason=KEPT_FOR.format(days=f"{days:g}"))).rowcount
             trail.note(
                 db, "evidence-expired", by, {"items": count, "kept_before_ns": before_ns, "days": days}, store_id
             )
@@ -66,7 +66,7 @@ def expire(database: Database, storage: Storage, days: float, now_ns: int, by: s
 
 def _mark_erased(db: Connection, visit_id: str) -> int:
     mine = (items.c.visit_id == visit_id) & (items.c.state != "erased")
-    return db.execute(update(items).where(mine).values(state="erased", reason=ERASED)).rowcount
+    return db.execute(update(items).where(mine).values(state="erased", reason=VISIT_ERASED)).rowcount
 
 
 def _sweep(database: Database, storage: Storage) -> None:

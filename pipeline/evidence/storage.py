@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import EvidenceError
+from pipeline.reasons import NOT_LOOKED_AT, NOT_READ, NOT_WRITTEN
 from pipeline.run_files import replace_whole
 
 _S3_PATIENCE = {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 2}}
@@ -38,7 +39,7 @@ class Storage:
     def write(self, name: str, content: bytes) -> str:
         """Store it under that name, in place of what was there; its SHA-256. A cut-off write leaves nothing."""
         path = self._path(name)
-        with self._errors(f"{name} cannot be written"):
+        with self._errors(NOT_WRITTEN, name):
             if self._local:  # an object store's put is whole by itself
                 _write_file(Path(path), content)
             else:
@@ -47,7 +48,7 @@ class Storage:
 
     def read(self, name: str) -> bytes | None:
         """What lies there; None when nothing does."""
-        with self._errors(f"{name} cannot be read"):
+        with self._errors(NOT_READ, name):
             try:
                 return self._fs.cat_file(self._path(name))
             except FileNotFoundError:
@@ -55,7 +56,7 @@ class Storage:
 
     def size(self, name: str) -> int | None:
         """Bytes; None when there is no such object."""
-        with self._errors(f"{name} cannot be looked at"):
+        with self._errors(NOT_LOOKED_AT, name):
             self._fs.invalidate_cache()
             try:
                 return int(self._fs.info(self._path(name))["size"])
@@ -65,7 +66,7 @@ class Storage:
     def delete(self, name: str) -> None:
         """It is gone afterwards, whether it was there or not."""
         path = self._path(name)
-        with self._errors(f"{name} cannot be deleted"):
+        with self._errors("evidence {place}: {object} cannot be deleted: {why}", name):
             try:
                 self._fs.rm_file(path)
             except FileNotFoundError:
@@ -88,7 +89,7 @@ class Storage:
         return f"{self._root.rstrip('/')}/{name}"
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _errors(self, sentence: str, name: str) -> Iterator[None]:
         """Whatever a file system, botocore or aiohttp raises is one kind of trouble here: the place does not work."""
         try:
             yield
@@ -96,9 +97,10 @@ class Storage:
             raise
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise EvidenceError(f"evidence {self.name}: {what}: {reason}") from error
+            raise EvidenceError(sentence.format(place=self.name, object=name, why=reason)) from error
         except Exception as error:
-            raise EvidenceError(f"evidence {self.name}: {what}: {type(error).__name__}: {error}") from error
+            why = f"{type(error).__name__}: {error}"
+            raise EvidenceError(sentence.format(place=self.name, object=name, why=why)) from error
 
 
 def _write_file(path: Path, content: bytes) -> None:

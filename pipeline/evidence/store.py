@@ -25,6 +25,7 @@ from pipeline.evidence.clip import Clip, clip_id_of
 from pipeline.evidence.settings import EvidenceSettings
 from pipeline.evidence.storage import Storage
 from pipeline.evidence.tables import erased_visits, items
+from pipeline.reasons import NOT_IN_STORAGE, OTHER_BYTES, VISIT_ERASED
 from pipeline.state import Database
 
 _ORDER = {"clip": 0, "before": 1, "after": 2}
@@ -93,7 +94,7 @@ class EvidenceStore:
         The row comes last: until then nobody is given what has been written. `EvidenceError` when it cannot be.
         """
         if clip.visit_id is not None and self.is_erased(clip.visit_id):
-            return self.put_without(clip, "erased", removal.ERASED)
+            return self.put_without(clip, "erased", VISIT_ERASED)
         stem = f"{_safe(clip.store_id)}/{_safe(clip.event_id)}/{clip.clip_id}"
         path = f"{stem}.{'mp4' if clip.kind == 'clip' else 'jpg'}"
         overlay_path = f"{stem}.json" if overlay is not None else None
@@ -161,7 +162,7 @@ class EvidenceStore:
         if size == row.bytes:
             return clip
         if size is None:
-            return self._mark(clip, "missing", "it is not in the storage any more")
+            return self._mark(clip, "missing", NOT_IN_STORAGE)
         return self._mark(clip, "corrupt", f"{size} bytes instead of {row.bytes}")
 
     def _checked(self, row: Row, path: str | None, sha256: str | None) -> bytes:
@@ -170,11 +171,11 @@ class EvidenceStore:
             raise EvidenceError(f"{clip.clip_id}: {clip.state}: {clip.reason}")
         content = self.storage.read(path)
         if content is None:
-            self._mark(clip, "missing", "it is not in the storage any more")
-            raise EvidenceError(f"{clip.clip_id}: missing: it is not in the storage any more")
+            self._mark(clip, "missing", NOT_IN_STORAGE)
+            raise EvidenceError(f"{clip.clip_id}: missing: {NOT_IN_STORAGE}")
         if hashlib.sha256(content).hexdigest() != sha256:
-            self._mark(clip, "corrupt", "its bytes are not those that were stored")
-            raise EvidenceError(f"{clip.clip_id}: corrupt: its bytes are not those that were stored")
+            self._mark(clip, "corrupt", OTHER_BYTES)
+            raise EvidenceError(f"{clip.clip_id}: corrupt: {OTHER_BYTES}")
         return content
 
     def _mark(self, clip: Clip, state: str, reason: str) -> Clip:
@@ -194,7 +195,7 @@ class EvidenceStore:
         if clip.visit_id is None or not self.is_erased(clip.visit_id):
             return clip
         removal.sweep_erased(self._database, self.storage, clip.visit_id)
-        return replace(clip, state="erased", reason=removal.ERASED)
+        return replace(clip, state="erased", reason=VISIT_ERASED)
 
 
 def open_evidence(

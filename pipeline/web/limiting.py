@@ -10,7 +10,7 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from pipeline.web.texts import N_
+from pipeline.texts import N_
 
 TOO_OFTEN = N_("Too many tries. Wait a little, then try again.")
 

@@ -18,11 +18,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline import texts
 from pipeline.cart.money import money_text
 from pipeline.reasons import read
-from pipeline.web import texts
+from pipeline.texts import N_ as N_
 from pipeline.web.security import cookie_name, csrf_cookie, csrf_token
-from pipeline.web.texts import N_ as N_
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from pipeline.accounts.secrets import derived, new_token, same
 from pipeline.accounts.users import User
-from pipeline.web.texts import N_
+from pipeline.texts import N_
 
 STRANGE_FORM = N_("This form is too old, or it came from another site. Go back, load the page again and repeat it.")
 SESSION = "walkout-session"

@@ -14,7 +14,7 @@ from pipeline.cart.fold import CartState, fold
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
 from pipeline.reasons import WRITTEN, is_written, read
-from pipeline.web.texts import translations
+from pipeline.texts import translations
 from tests.unit.cart.events import BREAD, COLA, WATER, pick, put_back, small_catalogue, visit
 
 ROOT = Path(reasons.__file__).parent
@@ -23,6 +23,8 @@ VALUES = {
     "share": "35 %", "quantity": "2", "new": "3", "old": "1", "age": "18", "amount": "-1.49 EUR", "shown": "'-1; 2'",
     "why": reasons.SOMEBODY_ELSE.format(share="12 %"), "name": "Cola; light", "new_name": "Bread: dark",
     "old_name": "Cola", "coupon": "c1", "promotion": "'p1'", "shopper": "anna",
+    "seconds": "2.4", "file": "cam 2.mp4", "count": "17", "expected": "40", "size": "1280x720",
+    "expected_size": "640x360", "camera": "cam2", "days": "0.5", "place": "s3://bucket/e", "object": "2026/clip-1.mp4",
 }  # fmt: skip
 
 
@@ -71,6 +73,28 @@ def test_several_of_them_one_in_another():
     assert french("Cola: 2 instead of 1") == "Cola : 2 au lieu de 1"
     assert french("Bread instead of Cola") == "Bread au lieu de Cola"
     assert french("blue can, I looked twice") == "blue can, I looked twice"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            "cam2.mp4 is cut off or damaged: 17 of 40 frames could be read; 50 packets in a row cannot be decoded: "
+            "Invalid data found when processing input",
+            "cam2.mp4 est tronqué ou endommagé : 17 images sur 40 ont pu être lues; 50 paquets de suite ne peuvent pas "
+            "être décodés : données illisibles",
+        ),
+        ("Connection refused", "connexion refusée"),
+        ("no picture for 2.4 s", "pas d'image depuis 2.4 s"),
+        (
+            "evidence /var/clips: a/b.mp4 cannot be written: No space left on device",
+            "preuves /var/clips : a/b.mp4 ne peut pas être écrit : plus d'espace disponible sur le disque",
+        ),
+        ("evidence /c: a cannot be read: ClientError: 403", "preuves /c : a ne peut pas être lu : ClientError: 403"),
+    ],
+)
+def test_what_cameras_and_clips_say(written, told):
+    assert french(written) == told
 
 
 @given(st.data())

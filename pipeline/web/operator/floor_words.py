@@ -23,6 +23,7 @@ from pipeline.operations.floor_state import visit_label
 from pipeline.operations.floor_view import FloorView, Moment
 from pipeline.operations.items import StrayItem
 from pipeline.operations.stock import ProductLevel
+from pipeline.reasons import read
 from pipeline.web.render import N_
 
 MS = 1_000_000
@@ -100,7 +101,10 @@ class Words:
                 for g in moment.gates
             ],
             "cameras": [
-                {"camera_id": c, "state": state, "state_text": _(CAMERA_STATES.get(state, state)), "reason": reason}
+                {
+                    "camera_id": c, "state": state, "state_text": _(CAMERA_STATES.get(state, state)),
+                    "reason": read(reason).said(_),
+                }
                 for c, (state, reason) in sorted(moment.cameras.items())
             ],
             "items": [self._item(item) for item in moment.items],

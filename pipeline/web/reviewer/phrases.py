@@ -12,9 +12,9 @@ from babel.dates import format_time, format_timedelta
 from babel.numbers import format_percent
 from fastapi import Request
 
+from pipeline import texts
 from pipeline.cart.money import minor_digits, money_text
 from pipeline.reasons import Reasons
-from pipeline.web import texts
 from pipeline.web.render import locale
 
 _NS = 1_000_000_000

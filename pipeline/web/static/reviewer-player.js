@@ -66,24 +66,17 @@ export class Player {
     }
   }
 
-  async lose(view) {
+  lose(view) {
     if (view.gone) return;
     view.gone = true;
-    let reason = this.texts.unplayable;
-    try {
-      const answer = await fetch(view.video.currentSrc || view.video.src, { headers: { Range: "bytes=0-0" } });
-      if (!answer.ok) reason = (await answer.json()).reason ?? reason;
-    } catch {
-      // what the server says is not to be had: the general reason stays
-    }
     const { figure } = view;
     figure.classList.add("is-gone");
     const text = document.createElement("p");
     text.className = "view-reason";
-    text.textContent = reason;
+    text.textContent = this.texts.unplayable;
     view.video.replaceWith(text);
     figure.querySelector("canvas").remove();
-    this.say(`${figure.dataset.camera}: ${reason}`);
+    this.say(`${figure.dataset.camera}: ${this.texts.unplayable}`);
     if (this.lead() === null) this.root.classList.add("has-no-clip");
   }
 

@@ -31,7 +31,7 @@ def messages() -> set[str]:
 
 @pytest.fixture(scope="module")
 def french():
-    with (ROOT / "web" / "locale" / "fr" / "LC_MESSAGES" / "operator.po").open("rb") as file:
+    with (ROOT / "locale" / "fr" / "LC_MESSAGES" / "operator.po").open("rb") as file:
         return read_po(file, locale="fr")
 
 

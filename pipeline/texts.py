@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The pages' languages: gettext files under `locale/`, read as they are (nothing has to be compiled).
+"""The languages of pages and paper receipts: gettext files under `locale/`, read as they are (nothing is compiled).
 
-Each area of the pages has a file of its own in each language's folder, e.g. `fr/LC_MESSAGES/shopper.po`; all of a
+Each area has a file of its own in each language's folder, e.g. `fr/LC_MESSAGES/shopper.po`; all of a
 language are one catalogue. English needs none: the keys are the English texts.
 """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 
-from pipeline.web import texts
+from pipeline import texts
 
-WEB = Path(texts.__file__).parent
+WEB = Path(texts.__file__).parent / "web"
 OPTIONS = {"templates/**.html": {"extensions": "jinja2.ext.i18n", "trim_blocks": "1", "newstyle_gettext": "1"}}
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
