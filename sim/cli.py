@@ -254,13 +254,14 @@ def demo(
     ] = None,
     port: Annotated[int, typer.Option("--port", help="Where the pages are; another where it is taken.")] = 8000,
 ) -> None:
-    """Record a visit in the simulated shop, run the pipeline on the videos, compare the receipts with the truth, and
-    serve the pages for its shopper and the shop's staff."""
+    """Record a visit in the simulated shop, run the pipeline on the videos, compare the receipts with the truth,
+    dispute a line for the shopper, and serve the pages for shopper and staff."""
     _needs("panda3d", "sim")
     import shutil
     import sys
 
     from pipeline import runtime
+    from sim.demo import dispute_a_line
     from sim.record import record as record_scenario
 
     console = Console()
@@ -277,7 +278,17 @@ def demo(
     )
     console.rule("3. Receipts beside the truth")
     score(recording, run)
-    console.rule("4. Look")
+    console.rule("4. The shopper disputes a line, for the reviewer to look at")
+    disputed = dispute_a_line(run)
+    if disputed is None:
+        console.print("Nobody was billed for anything: there is nothing to dispute.")
+    else:
+        console.print(
+            f"The demo lets {disputed.shopper_id} say of {disputed.name}: I put it back. Whether it is so is for the "
+            f"reviewer to see; case {disputed.case_id} has the clips. By hand:"
+        )
+        console.print(f"  {disputed.command(run)}", highlight=False, soft_wrap=True, markup=False)
+    console.rule("5. Look")
     for what, path in (
         ("annotated video", run / "mosaic.mp4"),
         ("floor plan", run / "floorplan.png"),
@@ -293,7 +304,7 @@ def demo(
         return
     from pipeline.web.serving import free_port, serve_site
 
-    console.rule("5. The pages; Ctrl-C ends")
+    console.rule("6. The pages; Ctrl-C ends")
     serve_site(run, port=free_port("127.0.0.1", port), demo=True)
 
 

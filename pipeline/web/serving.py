@@ -79,6 +79,8 @@ def _say(site: Site, sign_ins: list[DemoSignIn]) -> None:
         how = f"password {one.password}" if staff else "the code that the page shows"
         line = f"  {one.role:9} {one.name:{widest}}  {how:29} {where}"
         console.print(line, soft_wrap=True, markup=False)
+    if site.review is not None and (waiting := site.review.waiting(site.store_id)):
+        console.print(f"  cases that wait for the reviewer: {waiting}  {address}/review", soft_wrap=True)
     console.print("Demonstration: staff get new passwords each time, and codes are shown to whoever asks.", style="dim")
 
 
