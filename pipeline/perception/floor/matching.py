@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,6 @@ class Pairs:
     body: np.ndarray
     box: np.ndarray
     value: np.ndarray
-
-    def __getitem__(self, rows: np.ndarray) -> Pairs:
-        return Pairs(self.world[rows], self.camera[rows], self.body[rows], self.box[rows], self.value[rows])
 
     def of_body(self) -> np.ndarray:
         """int (K,): which body in which camera."""
@@ -42,59 +36,73 @@ def choose(pairs: Pairs, sure: np.ndarray, weak_allowed: np.ndarray) -> np.ndarr
     """Indices of the pairs to match: in every camera of every world the sure boxes first, then weak ones for who has
     none. `sure`: bool (K,). `weak_allowed`: bool (T,), who may have weak boxes."""
     good = pairs.value > 0
-    if good.any():
-        # What is far from the best of its body and the best of its box decides nothing, and makes one tangle of all.
-        least = np.minimum(_greatest(pairs.of_body(), pairs.value), _greatest(pairs.of_box(), pairs.value))
-        good &= pairs.value > least - _HOPELESS
+    if not good.any():
+        return np.zeros(0, int)
+    body, box = pairs.of_body(), pairs.of_box()
+    # What is far from the best of its body and the best of its box decides nothing, and makes one tangle of all.
+    least = np.minimum(_greatest(body, pairs.value), _greatest(box, pairs.value))
+    good &= pairs.value > least - _HOPELESS
     first = np.flatnonzero(good & sure)
-    chosen = first[_best(pairs[first])]
+    chosen = first[_best(body[first], box[first], pairs.value[first])]
     second = np.flatnonzero(good & ~sure & weak_allowed[pairs.body])
     if len(second):
-        key = pairs.of_body()
-        taken = np.zeros(int(key.max()) + 1, bool)
-        taken[key[chosen]] = True
-        second = second[~taken[key[second]]]
-        chosen = np.concatenate([chosen, second[_best(pairs[second])]])
+        taken = np.zeros(int(body.max()) + 1, bool)
+        taken[body[chosen]] = True
+        second = second[~taken[body[second]]]
+        chosen = np.concatenate([chosen, second[_best(body[second], box[second], pairs.value[second])]])
     return chosen
 
 
-def _best(pairs: Pairs) -> np.ndarray:
-    """Indices of the assignment of greatest total value: of one or two contenders by hand, of more by search."""
-    if not len(pairs.body):
+def _best(body: np.ndarray, box: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Indices of the assignment of greatest total value, of pairs (K,) that are all worth more than none.
+
+    Everybody takes their best box. Of those who want the same one, who would lose most by their second best keeps it
+    and the others take that, which may be none. Where nobody is in anybody's way then, no assignment is better: the
+    box's price, what the last to yield would have paid for it, makes everybody content (the duality behind Bertsekas'
+    auction, 1988). Only what still hangs together with a box that two want is searched.
+    """
+    if not len(body):
         return np.zeros(0, int)
-    mine, theirs = (np.unique(k, return_inverse=True)[1] for k in (pairs.of_body(), pairs.of_box()))
-    bodies, boxes = int(mine.max()) + 1, int(theirs.max()) + 1
-    graph = coo_array((np.ones(len(mine), bool), (mine, bodies + theirs)), shape=(bodies + boxes,) * 2)
-    part = connected_components(graph, directed=False)[1]
-    contenders = np.bincount(part[:bodies])
-    # A body's best and second best pair; having none is worth 0.
-    order = np.lexsort((-pairs.value, mine))
-    begins = np.flatnonzero(np.diff(mine[order], prepend=-1))
-    first = order[begins]
-    after = np.minimum(begins + 1, len(order) - 1)
-    second = np.where((begins + 1 < len(order)) & (mine[order[after]] == np.arange(bodies)), order[after], -1)
-    out = [first[contenders[part[:bodies]] == 1]]
-    twos = np.flatnonzero(contenders[part[:bodies]] == 2)
-    if len(twos):
-        a, b = twos[np.argsort(part[twos], kind="stable")].reshape(-1, 2).T
-        spare = np.where(second >= 0, pairs.value[second], 0.0)
-        same = theirs[first[a]] == theirs[first[b]]
-        a_yields = same & (spare[a] + pairs.value[first[b]] > pairs.value[first[a]] + spare[b])
-        out += [np.where(a_yields, second[a], first[a]), np.where(same & ~a_yields, second[b], first[b])]
-    many = np.flatnonzero(contenders[part[mine]] > 2)
-    many = many[np.argsort(part[mine[many]], kind="stable")]
-    row, column = _place_in(part[:bodies])[mine[many]], _place_in(part[bodies:])[theirs[many]]
-    ends = [0, *(np.flatnonzero(np.diff(part[mine[many]])) + 1).tolist(), len(many)]
-    for begin, end in pairwise(ends):
-        if begin == end:
-            continue
-        i, k, rows = row[begin:end], column[begin:end], many[begin:end]
-        table = np.zeros((i.max() + 1, k.max() + 1))
-        index = np.full(table.shape, -1)
-        table[i, k], index[i, k] = pairs.value[rows], rows
-        out.append(index[linear_sum_assignment(table, maximize=True)])
-    chosen = np.concatenate(out)
+    order = np.lexsort((-value, body))
+    begins = np.flatnonzero(_leads(body[order]))
+    first, runner_up = order[begins], np.append(order, -1)[begins + 1]
+    second = np.where(np.diff(begins, append=len(order)) > 1, runner_up, -1)
+    loss = value[first] - np.where(second >= 0, value[second], 0.0)
+    wish = np.lexsort((-loss, box[first]))
+    keeps = np.empty(len(first), bool)
+    keeps[wish] = _leads(box[first][wish])
+    chosen = np.where(keeps, first, second)
+    contested = np.bincount(box[chosen[chosen >= 0]], minlength=int(box.max()) + 1) > 1
+    if contested.any():
+        tangled = _hang_together(body, box, contested)
+        chosen = np.concatenate([chosen[~tangled[first]], _searched(body, box, value, np.flatnonzero(tangled))])
     return chosen[chosen >= 0]
+
+
+def _hang_together(body: np.ndarray, box: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """bool (K,): the pairs connected with some boxes. `begin`: bool, by box."""
+    boxes, bodies = begin.copy(), np.zeros(int(body.max()) + 1, bool)
+    inside, grows = boxes[box], True
+    while grows:
+        bodies[body[inside]] = True
+        boxes[box[bodies[body]]] = True
+        reached = boxes[box]
+        grows, inside = np.count_nonzero(reached) > np.count_nonzero(inside), reached
+    return inside
+
+
+def _searched(body: np.ndarray, box: np.ndarray, value: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Which of some pairs to match; -1 for a body that gets no box. `rows`: int, their indices."""
+    i, k = (np.unique(key[rows], return_inverse=True)[1] for key in (body, box))
+    table = np.zeros((i.max() + 1, k.max() + 1))
+    index = np.full(table.shape, -1)
+    table[i, k], index[i, k] = value[rows], rows
+    return index[linear_sum_assignment(table, maximize=True)]
+
+
+def _leads(key: np.ndarray) -> np.ndarray:
+    """bool (K,): the first of every run of equal keys."""
+    return np.diff(key, prepend=-1) != 0
 
 
 def _greatest(key: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -102,15 +110,6 @@ def _greatest(key: np.ndarray, value: np.ndarray) -> np.ndarray:
     out = np.full(int(key.max()) + 1, -np.inf)
     np.maximum.at(out, key, value)
     return out[key]
-
-
-def _place_in(part: np.ndarray) -> np.ndarray:
-    """int (K,): how many of the same part come before each."""
-    order = np.argsort(part, kind="stable")
-    begins = np.flatnonzero(np.diff(part[order], prepend=-1))
-    out = np.empty(len(part), int)
-    out[order] = np.arange(len(part)) - np.repeat(begins, np.diff([*begins, len(part)]))
-    return out
 
 
 def chance(pairs: Pairs) -> np.ndarray:

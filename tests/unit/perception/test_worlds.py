@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 from shapely.geometry import box as rectangle
 
 from calibration.camera import Camera, look_at
@@ -58,6 +59,20 @@ def test_the_chosen_pairs_are_the_best_assignment(seed):
     chosen = choose(Pairs(zeros, zeros, body, box, value), np.ones(len(cells), bool), np.ones(5, bool))
     assert len(set(body[chosen])) == len(chosen) == len(set(box[chosen]))
     assert value[chosen].sum() == pytest.approx(greatest(body, box, value))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_crowd_that_contends_for_its_boxes_gets_the_best_assignment(seed):
+    """Many chains of who yields to whom, against a search over everybody at once."""
+    random = np.random.default_rng(seed)
+    body, box = np.nonzero(random.random((40, 35)) < 0.08)
+    value = random.uniform(0.1, 5, len(body))
+    table = np.zeros((40, 35))
+    table[body, box] = value
+    zeros = np.zeros(len(body), int)
+    chosen = choose(Pairs(zeros, zeros, body, box, value), np.ones(len(body), bool), np.ones(40, bool))
+    assert len(set(body[chosen])) == len(chosen) == len(set(box[chosen]))
+    assert value[chosen].sum() == pytest.approx(table[linear_sum_assignment(table, maximize=True)].sum())
 
 
 def test_worlds_and_cameras_do_not_contend_with_one_another():
