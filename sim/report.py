@@ -42,6 +42,9 @@ def print_score(score: Score, catalogue: Catalogue, console: Console) -> None:
     figures = Table(title="Figures", title_justify="left", show_header=False)
     for name, cell in zip(COLUMNS, _cells([score]), strict=True):
         figures.add_row(name, cell)
+    parties = [v.members_exact for v in score.visits if v.members_exact is not None]
+    if parties:
+        figures.add_row("of parties: each member's list right", f"{sum(parties)}/{len(parties)}")
     who = score.identity
     figures.add_row("labels changed, and said so", f"{who.tracker_wrong}, {who.tracker_wrong_told}")
     figures.add_row("identity in doubt", f"{who.flagged}/{who.visits}")

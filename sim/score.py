@@ -58,7 +58,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class VisitScore:
-    """One shopper's receipt beside the truth; GTIN -> units."""
+    """One shopper's receipt beside the truth; GTIN -> units. `truth_members`, `billed_members`: the same of each member
+    of a party, the payer first; empty for who came alone."""
 
     shopper_id: str
     truth: dict[str, int]
@@ -66,6 +67,8 @@ class VisitScore:
     held: dict[str, int]
     has_receipt: bool
     seconds_to_receipt: float | None
+    truth_members: tuple[dict[str, int], ...] = ()
+    billed_members: tuple[dict[str, int], ...] = ()
 
     @property
     def items(self) -> Counts:
@@ -76,6 +79,15 @@ class VisitScore:
     def exact(self) -> bool:
         """Billed is what was taken, and nothing was left open for a person to decide."""
         return self.has_receipt and self.truth == self.billed and not self.held
+
+    @property
+    def members_exact(self) -> bool | None:
+        """Each member's own list is what they took; None for who came alone. A receipt numbers the payer's guests as
+        they came in and names none, so theirs are compared without an order."""
+        if not self.truth_members:
+            return None
+        (payer, *guests), (billed, *others) = self.truth_members, self.billed_members
+        return payer == billed and sorted(map(_listed, guests)) == sorted(map(_listed, others))
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ class Score:
             "floor": asdict(self.tracking),
             "identity": asdict(self.identity) | {"shares": self.identity.shares()},
             "detection_recall": self.detection_recall,
-            "visits": [asdict(v) | {"exact": v.exact} for v in self.visits],
+            "visits": [asdict(v) | {"exact": v.exact, "members_exact": v.members_exact} for v in self.visits],
         }
 
 
@@ -167,14 +179,33 @@ def _score_visits(truth_visits: list[dict], receipts: list[dict]) -> tuple[tuple
         if mine is not None:
             left.remove(mine)
         billed, held = Counter(), Counter()
+        of_member: dict[int, Counter] = {}
         for line in mine["lines"] if mine else ():
             (billed if line["status"] == "billed" else held)[line["gtin"]] += line["quantity"]
+            if line["status"] == "billed":
+                of_member.setdefault(line.get("member", 1), Counter())[line["gtin"]] += line["quantity"]
         delay = None
         if mine and truth["left_at_ns"]:
             delay = (mine["at_ns"] - truth["left_at_ns"]) / 1e9
-        wanted = {gtin: n for gtin, n in truth["items"].items() if n}
-        visits.append(VisitScore(truth["shopper_id"], wanted, dict(billed), dict(held), mine is not None, delay))
+        party = tuple(_some(items) for items in truth.get("members", {}).values())
+        by_member = (
+            tuple(dict(of_member.get(k + 1, {})) for k in range(max(len(party), *of_member, 1))) if party else ()
+        )
+        visits.append(
+            VisitScore(
+                truth["shopper_id"], _some(truth["items"]), dict(billed), dict(held), mine is not None, delay, party,
+                by_member,
+            )
+        )  # fmt: skip
     return tuple(visits), len(left)
+
+
+def _listed(items: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(items.items())
+
+
+def _some(items: dict[str, int]) -> dict[str, int]:
+    return {gtin: n for gtin, n in items.items() if n}
 
 
 def _score_events(truth: Iterable[dict], found: Iterable[dict], kind: str) -> Counts:

@@ -129,6 +129,33 @@ def test_a_receipt_is_exact_only_when_every_unit_is_billed(tmp_path, lines, exac
     assert score.as_dict()["receipts"]["exact"] == int(exact)
 
 
+@pytest.mark.parametrize(
+    ("lines", "exact"),
+    [
+        ([("A", 1, 1), ("B", 2, 2), ("C", 1, 3)], True),
+        ([("A", 1, 1), ("C", 1, 2), ("B", 2, 3)], True),  # guests are numbered as they came in
+        ([("A", 1, 2), ("B", 2, 1), ("C", 1, 3)], False),  # the payer has a guest's
+        ([("A", 1, 1), ("B", 1, 2), ("C", 1, 3), ("B", 1, 3)], False),  # one unit is on another guest's list
+        ([("A", 1, 1), ("B", 2, 2), ("C", 1, 4)], False),  # a member too many, and the third has nothing
+    ],
+)
+def test_lists_of_a_party_s_members_are_compared(tmp_path, lines, exact):
+    party = visit({"A": 1, "B": 2, "C": 1}) | {"members": {"ann": {"A": 1}, "ben": {"B": 2}, "cat": {"C": 1}}}
+    rec = write_recording(tmp_path / "rec", [], [party], [])
+    bill = receipt([]) | {"lines": [{"gtin": g, "quantity": n, "status": "billed", "member": m} for g, n, m in lines]}
+    [found] = score_run(rec, write_run(tmp_path / "run", [], [bill], [])).visits
+    assert found.exact and found.members_exact is exact
+
+
+def test_who_came_alone_has_no_members_and_a_party_without_a_receipt_none_that_are_right(tmp_path):
+    rec = write_recording(tmp_path / "rec", [], [visit({"A": 1})], [])
+    alone = score_run(rec, write_run(tmp_path / "run", [], [receipt([("A", 1, "billed")])], [])).visits[0]
+    assert alone.members_exact is None
+    party = visit({"A": 1}) | {"members": {"ann": {"A": 1}, "ben": {}}}
+    rec = write_recording(tmp_path / "rec2", [], [party], [])
+    assert score_run(rec, write_run(tmp_path / "run2", [], [], [])).visits[0].members_exact is False
+
+
 def test_the_newest_version_of_a_receipt_counts(tmp_path):
     rec = write_recording(tmp_path / "rec", [], [visit({"A": 1})], [])
     versions = [receipt([("A", 1, "billed")], version=2), receipt([("B", 1, "billed")], version=1)]
