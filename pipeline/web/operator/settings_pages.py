@@ -14,7 +14,7 @@ from pipeline.errors import LayoutError, StoreFileError
 from pipeline.operations.settings_form import FILES, Answer, FormField, answer, answer_text, current, form_fields, typed
 from pipeline.operations.store_files import digest
 from pipeline.web.operator.parts import Operating
-from pipeline.web.operator.settings_words import GROUPS, LABELS
+from pipeline.web.operator.settings_words import CHOICES, GROUPS, LABELS
 from pipeline.web.render import page, text
 from pipeline.web.security import Viewer, viewer
 
@@ -109,6 +109,7 @@ def _page(
         request, "operator/settings.html", status, name=name, file=file.name, groups=_groups(request, name),
         values=values, problems=problems, admin=admin, as_text=as_text and admin, whole=whole, broken=broken,
         saved=saved, digest=digest(folder / file.name), labels={p: text(request, label) for p, label in LABELS.items()},
+        choices={value: text(request, word) for value, word in CHOICES.items()},
     )  # fmt: skip
 
 

@@ -59,12 +59,14 @@ LABELS = {
     "review.promise_hours": N_("Hours until a dispute is answered"),
     "review.held_promise_hours": N_("Hours until a held line is answered"),
     "review.lease_minutes": N_("Minutes for which a case is its reviewer's"),
+    "review.cases_folder": N_("Folder of regression cases"),
     "review.rules.small_minor": N_("Small disputes: up to this amount, in the smallest unit"),
     "review.rules.small_at_most": N_("... at most so many a shopper"),
     "review.rules.small_days": N_("... within so many days"),
     "review.rules.unlikely_below": N_("Believed where the probability is below"),
     "review.rules.let_go_minor": N_("Held lines that are let go: up to this amount"),
     "key_ring": N_("File with the keys of passes"),
+    "pass_ring": N_("File with the private keys that make passes"),
     "state_url": N_("Database"),
     "skew_s": N_("How far clocks may be apart (seconds)"),
     "authorise_minor": N_("Authorised before the gate opens, in the smallest unit"),
@@ -72,3 +74,12 @@ LABELS = {
     "unknown_cards": N_("Payment cards that nobody has registered"),
     "issuers": N_("Outside identity providers"),
 }
+
+CHOICES = {
+    "hold": N_("hold them for review"),
+    "let-go": N_("let them go"),
+    "refuse": N_("refuse"),
+    "open": N_("open all the same"),
+    "accept": N_("accept"),
+}
+"""The values of settings that are one of a few, as people say them; the file has the value."""

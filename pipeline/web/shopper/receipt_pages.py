@@ -4,8 +4,10 @@
 # No `from __future__ import annotations`: FastAPI looks annotations up among the module's names.
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
+from babel.numbers import format_decimal
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
@@ -84,7 +86,7 @@ def receipt_router(shopping: Shopping) -> APIRouter:
             payment=views.payment_of(shopping.payment(newest.visit_id, who.shopper_id), newest),
             may_dispute=may_dispute(newest), doubt_text=views.doubt_text, outcome_text=views.outcome_text,
             kind_text=views.kind_text, of_line={c.line_id: c for c in reversed(cases) if c.line_id},
-            paper=site.shop.settings.paper, tax_names=_rates(newest),
+            paper=site.shop.settings.paper, tax_names=_rates(newest, locale(request)),
         )  # fmt: skip
 
     @router.get("/shop/receipts/{receipt_id}/wrong")
@@ -170,6 +172,6 @@ def receipt_router(shopping: Shopping) -> APIRouter:
     return router
 
 
-def _rates(receipt: ReceiptIssued) -> dict[str, str]:
-    """Tax class -> its rate as people write it, e.g. 5.5."""
-    return {t.tax_class: f"{t.rate_ppm / 10_000:g}" for t in receipt.taxes}
+def _rates(receipt: ReceiptIssued, language: str) -> dict[str, str]:
+    """Tax class -> its rate in percent as people write it, e.g. 5.5 or 5,5."""
+    return {t.tax_class: format_decimal(Decimal(t.rate_ppm) / 10_000, "0.####", locale=language) for t in receipt.taxes}

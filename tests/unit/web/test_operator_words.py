@@ -10,6 +10,8 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 import pipeline
+from pipeline.operations.settings_form import FILES, form_fields
+from pipeline.web.operator.settings_words import CHOICES, GROUPS, LABELS
 
 ROOT = Path(pipeline.__file__).parent
 HOLES = re.compile(r"\{\w+\}|%\(\w+\)s|%%|%")
@@ -45,6 +47,14 @@ def test_every_message_is_there_in_french_with_its_places_for_values(french):
         assert told is not None and told.string, message
         for text in [told.string] if isinstance(told.string, str) else told.string:
             assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(message)), message
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_of_the_form_has_a_name_and_every_choice_a_word(name):
+    fields = form_fields(FILES[name].model)
+    assert fields and [f.path for f in fields if f.path not in LABELS] == []
+    assert [f.group for f in fields if f.group and f.group not in GROUPS] == []
+    assert {choice for f in fields for choice in f.choices} <= CHOICES.keys()
 
 
 def test_nothing_is_translated_that_nobody_says(french):

@@ -10,6 +10,7 @@ from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
 from pipeline.messages import TrackBound
 from pipeline.web.shopper import views
+from pipeline.web.shopper.receipt_pages import _rates
 from pipeline.web.shopper.views import ReceiptView
 from tests.unit.cart.events import BREAD, COLA, T0, WATER, pick, small_catalogue, visit
 
@@ -72,3 +73,8 @@ def test_what_was_said_of_a_line_and_of_everything():
     assert views.kind_text(line) == "I didn't take this" and views.kind_text(whole) == "I took none of this"
     assert views.outcome_text(line) == "We took it off."
     assert views.outcome_text(SimpleNamespace(state="open")) == "Somebody is looking at it."
+
+
+@pytest.mark.parametrize(("language", "rates"), [("en", {"20", "5.5"}), ("fr", {"20", "5,5"})])
+def test_tax_rates_are_written_as_in_the_reader_s_language(language, rates):
+    assert set(_rates(receipt(pick(1), pick(2, BREAD)), language).values()) == rates
