@@ -29,12 +29,14 @@ from pipeline.passes.refused import DISPLAY, PassRefused
 from pipeline.passes.token import Pass, PassChecker
 from pipeline.passes.vouchers import VoucherChecker
 from pipeline.state import Database
+from pipeline.texts import translations
 
 logger = logging.getLogger(__name__)
 
 S = 1_000_000_000
 Way = Literal["pass", "card", "badge", "voucher"]
-WELCOME = {1: "Welcome!", "staff": "Welcome, colleague.", "bring": "Welcome! You are on your friend's visit."}
+WELCOME = {"entry": "Welcome!", "staff": "Welcome, colleague.", "bring": "Welcome! You are on your friend's visit."}
+WELCOME_PARTY = "Welcome! {admits} of you may come in."
 _READER_CLOCK_NS = 2 * S
 """A reader's own time is believed as far as this from ours: it knows when the pass was shown, we when it arrived."""
 _LATER_NS = 10 * S
@@ -86,6 +88,7 @@ class GateDesk:
         self._passes = None if ring is None else PassChecker(ring, layout.store_id, skew_s=settings.skew_s)
         self._vouchers = VoucherChecker(settings.issuers, layout.store_id, settings.skew_s)
         self._payments, self._clock = payments, clock
+        self._said = translations(settings.language).gettext
         self._noted_ns: dict[tuple[str, str], int] = {}
         self._tidied_ns = 0
         self.store_id = layout.store_id
@@ -112,10 +115,14 @@ class GateDesk:
             return self._refuse(gate_id, now_ns, refused)
         except StateError as error:
             logger.error("gate %s: %s", gate_id, error)
-            return Answer(False, "unavailable", DISPLAY["unavailable"])
+            return self.unavailable()
         except Exception:
             logger.exception("gate %s: a tap could not be answered", gate_id)
-            return Answer(False, "unavailable", DISPLAY["unavailable"])
+            return self.unavailable()
+
+    def unavailable(self) -> Answer:
+        """For a gate that cannot find out whether to open."""
+        return Answer(False, "unavailable", self._said(DISPLAY["unavailable"]))
 
     def join(self, shopper_id: str, visit_id: str) -> bool:
         """Staff put an open visit (of somebody without a pass, or of another shopper) onto a shopper's bill; False when
@@ -152,9 +159,8 @@ class GateDesk:
                 entry, holds = before, holds and self.entries.state(db, before.entry_id) == ASKING
         if holds:  # asked twice for one visit the provider answers the same
             self._hold(entry)
-        display = WELCOME.get(kind, WELCOME[1])
-        if kind == "entry" and entry.admits > 1:
-            display = f"Welcome! {entry.admits} of you may come in."
+        party = kind == "entry" and entry.admits > 1
+        display = self._said(WELCOME_PARTY if party else WELCOME[kind]).format(admits=entry.admits)
         return Answer(True, "open", display, entry.entry_id, entry.admits)
 
     def _believe(self, way: Way, text: str, now_ns: int, shown_ns: int | None) -> tuple[Pass, str]:
@@ -245,7 +251,7 @@ class GateDesk:
     def _refuse(self, gate_id: str, now_ns: int, refused: PassRefused) -> Answer:
         """What stays shut is noted where it can be; a gate that cannot note it stays shut all the same. One of a kind a
         second and gate: whoever shows garbage in a row fills no disk."""
-        answer = Answer(False, refused.reason, refused.display)
+        answer = Answer(False, refused.reason, self._said(refused.display))
         if now_ns - self._noted_ns.get((gate_id, refused.reason), 0) < S:
             return answer
         self._noted_ns[gate_id, refused.reason] = now_ns

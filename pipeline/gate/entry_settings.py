@@ -28,7 +28,7 @@ class EntrySettings(BaseModel):
     held before the gate opens; 0: none. It needs a `state_url`, the payment desk's: a hold in a database of the
     gate's own is neither captured nor given back. `unanswered_payment`: what a gate does when the payment provider
     is silent. `unknown_cards`: whether a payment card that nobody has registered makes a shopper by itself.
-    `issuers`: outside identity providers.
+    `issuers`: outside identity providers. `language`: of the gates' displays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +42,7 @@ class EntrySettings(BaseModel):
     unanswered_payment: Literal["refuse", "open"] = "refuse"
     unknown_cards: Literal["refuse", "accept"] = "refuse"
     issuers: tuple[Issuer, ...] = ()
+    language: Literal["en", "fr"] = "en"
 
 
 def load_entry_settings(folder: Path) -> EntrySettings:

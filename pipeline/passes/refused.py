@@ -24,7 +24,7 @@ DISPLAY = {
     "payment-unavailable": "Payments cannot be checked now. Please ask staff.",
     "unavailable": "The gate cannot check passes now. Please ask staff.",
 }
-"""Reason code -> English text for the gate's display. The codes are part of the API; the texts may be translated."""
+"""Reason code -> English text for the gate's display, the key of its translations. Codes are part of the API."""
 
 
 class PassRefused(WalkoutError):

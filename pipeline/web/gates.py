@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.errors import StateError
 from pipeline.gate.desk import GateDesk
 from pipeline.gate.readers import Reader, Readers
-from pipeline.passes.refused import DISPLAY
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def gate_router(desk: GateDesk, readers: Readers) -> APIRouter:
     @router.post("/gates/{gate_id}/tap")
     def tap(gate_id: str, shown: ShownAtGate, found: Annotated[Reader | None, Depends(at_gate)]) -> GateAnswer:
         if found is None:
-            return GateAnswer(open=False, reason="unavailable", display=DISPLAY["unavailable"], visit_id=None, admits=0)
+            return GateAnswer(**asdict(desk.unavailable()))
         if gate_id not in desk.gates:
             raise HTTPException(404, f"no gate {gate_id[:40]!r}; there are {', '.join(sorted(desk.gates))}")
         if found.gate_id not in (None, gate_id):

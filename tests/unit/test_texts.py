@@ -3,11 +3,15 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
 
 from pipeline import texts
+from pipeline.gate.desk import WELCOME, WELCOME_PARTY
+from pipeline.gate.entry_settings import EntrySettings
+from pipeline.passes.refused import DISPLAY
 
 WEB = Path(texts.__file__).parent / "web"
 OPTIONS = {"templates/**.html": {"extensions": "jinja2.ext.i18n", "trim_blocks": "1", "newstyle_gettext": "1"}}
@@ -40,6 +44,15 @@ def test_every_text_has_its_french(file):
         if not done:
             missing.append(message)
     assert missing == []
+
+
+@pytest.mark.parametrize("said", [*DISPLAY.values(), *WELCOME.values(), WELCOME_PARTY])
+def test_gates_displays_have_their_french(said):
+    assert texts.translations("fr")._catalog.get(said)
+
+
+def test_gates_can_have_every_language():
+    assert set(get_args(EntrySettings.model_fields["language"].annotation)) == set(texts.LANGUAGES)
 
 
 def test_placeholders_are_the_same_in_both_languages():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """What settings are called on the page; one without a name here goes by its own."""
 
+from pipeline.texts import LANGUAGES
 from pipeline.web.render import N_
 
 GROUPS = {
@@ -73,6 +74,7 @@ LABELS = {
     "unanswered_payment": N_("When the payment provider is silent"),
     "unknown_cards": N_("Payment cards that nobody has registered"),
     "issuers": N_("Outside identity providers"),
+    "language": N_("Language of the gates' displays"),
 }
 
 CHOICES = {
@@ -81,5 +83,6 @@ CHOICES = {
     "refuse": N_("refuse"),
     "open": N_("open all the same"),
     "accept": N_("accept"),
+    **LANGUAGES,
 }
 """The values of settings that are one of a few, as people say them; the file has the value."""

@@ -90,6 +90,14 @@ def test_a_screenshot_sent_to_a_friend_is_refused_with_the_reason(desk, issuer, 
     assert late.reason == "expired" and "not a picture of it" in late.display
 
 
+def test_a_display_speaks_the_language_of_the_shop(make_desk, issuer, clock):
+    desk = make_desk(language="fr")
+    token = issuer.issue("anna", "shop", clock.s, admits=3)
+    first, again = desk.tap("gate", "pass", token), desk.tap("gate", "pass", token)
+    assert first.display == "Bienvenue ! Vous pouvez entrer à 3."
+    assert again.reason == "used" and again.display.startswith("Ce code a déjà servi.")
+
+
 def test_a_fresh_pass_of_somebody_who_is_inside_lets_nobody_in(desk, issuer, clock):
     first = desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
     clock.go_on(30)
