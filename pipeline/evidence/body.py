@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.camera import Camera
-from calibration.layout import Gondola
 from pipeline.messages import LEFT_WRIST, RIGHT_WRIST
-from pipeline.perception.zones import hidden_by
+from pipeline.perception.sight import Shelves
 
 TALL_M, WIDE_M = 1.9, 0.35
 """Somebody tall with an arm a little out: half a width to each side."""
@@ -30,16 +29,13 @@ def body_on_floor(camera: Camera, xy_m: Sequence[float]) -> tuple[np.ndarray, np
     return body, body if head is None else head
 
 
-def is_hidden(gondolas: Sequence[Gondola], camera: Camera, xy_m: Sequence[float]) -> bool:
+def is_hidden(shelves: Shelves, camera: Camera, xy_m: Sequence[float]) -> bool:
     """Whether shelves hide the whole upper body, arms included."""
     points = np.array(
         [(xy_m[0] + dx, xy_m[1] + dy, z) for dx, dy in ((0, 0), (0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2))
          for z in (0.9, 1.3, 1.6, 1.8)]
     )  # fmt: skip
-    hidden = np.zeros(len(points), bool)
-    for gondola in gondolas:
-        hidden |= hidden_by(gondola, camera.position_m, points)
-    return bool(hidden.all())
+    return bool(shelves.hide(camera.position_m[None], points).all())
 
 
 def head_box(xyxy_px: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:

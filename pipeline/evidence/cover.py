@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 
 from calibration.camera import Camera
-from calibration.layout import Gondola
 from pipeline.evidence.body import body_on_floor, is_hidden
 from pipeline.evidence.path import NS, Path, Somebody, grown
 from pipeline.evidence.people import Floor, Look
+from pipeline.perception.sight import Shelves
 
 _SAME_TRACK_NS = 2 * NS
 """A camera's track is the floor track that it was, or will be, at most so far away in time."""
@@ -63,10 +63,10 @@ class Cover:
     """One camera between two moments. `looks`, `floor`: from `lost_s` before to `lost_s` after, as far as there are."""
 
     def __init__(
-        self, camera: Camera, gondolas: Sequence[Gondola], looks: Sequence[Look], floor: Sequence[Floor],
+        self, camera: Camera, shelves: Shelves, looks: Sequence[Look], floor: Sequence[Floor],
         is_mine: IsMine, lost_s: float,
     ) -> None:  # fmt: skip
-        self._camera, self._gondolas, self._floor, self._is_mine = camera, gondolas, floor, is_mine
+        self._camera, self._shelves, self._floor, self._is_mine = camera, shelves, floor, is_mine
         self._floor_ns = np.array([f.at_ns for f in floor], np.int64)
         self._lost_ns = round(lost_s * NS)
         self._bodies_at: dict[int, list[_Body]] = {}
@@ -178,7 +178,7 @@ class Cover:
         bodies = []
         for label, xy_m in floor.xy_m.items():
             boxes = body_on_floor(self._camera, xy_m)
-            if boxes is not None and not is_hidden(self._gondolas, self._camera, xy_m):
+            if boxes is not None and not is_hidden(self._shelves, self._camera, xy_m):
                 bodies.append(_Body(label, self._is_mine(label, floor.at_ns), *boxes))
         return bodies
 

@@ -23,10 +23,11 @@ from pipeline.evidence.settings import EvidenceSettings
 from pipeline.evidence.store import EvidenceStore
 from pipeline.evidence.whose import Whose
 from pipeline.messages import Frame, ShelfEvent
+from pipeline.perception.sight import Shelves
 from pipeline.reasons import NO_CAMERA_THERE, NO_PICTURE_THEN
 
-_STILL_REACH_NS = NS
-"""A still is taken from the frame nearest to its time, at most so far away."""
+_STILL_REACH_NS = (NS // 5, NS)
+"""A still is taken from the frame nearest to its time, at most so far away; most are found within the first."""
 
 
 class Footage(Protocol):
@@ -43,6 +44,7 @@ class Cutter:
         settings: EvidenceSettings,
     ) -> None:  # fmt: skip
         self._layout, self._footage, self._people = layout, footage, people
+        self._shelves = Shelves(layout.gondolas)
         self._whose, self._store, self._settings = whose, store, settings
 
     def span_ns(self, event: ShelfEvent) -> tuple[int, int]:
@@ -122,8 +124,7 @@ class Cutter:
         else:
             at_ns = clip.t0_ns if clip.kind == "before" else clip.t1_ns
         try:
-            frames = self._footage.between(clip.camera_id, at_ns - _STILL_REACH_NS, at_ns + _STILL_REACH_NS)
-            frame = min(frames, key=lambda f: abs(f.captured_at_ns - at_ns), default=None)
+            frame = self._nearest(clip.camera_id, at_ns)
             if frame is None:
                 return self._store.put_without(clip, "missing", NO_PICTURE_THEN.format(camera=clip.camera_id))
             cover = self._cover(clip.camera_id, at_ns, at_ns, is_mine)
@@ -139,11 +140,18 @@ class Cutter:
         except (CaptureError, EvidenceError) as error:
             return self._store.put_without(clip, "missing", str(error))
 
+    def _nearest(self, camera_id: str, at_ns: int) -> Frame | None:
+        for reach_ns in _STILL_REACH_NS:
+            frames = self._footage.between(camera_id, at_ns - reach_ns, at_ns + reach_ns)
+            if frame := min(frames, key=lambda f: abs(f.captured_at_ns - at_ns), default=None):
+                return frame
+        return None
+
     def _cover(self, camera_id: str, t0_ns: int, t1_ns: int, is_mine: IsMine) -> Cover:
         lost_ns = round(self._settings.lost_s * NS)
         since, until = t0_ns - lost_ns - NS, t1_ns + lost_ns + NS
         return Cover(
-            self._layout.camera_by_id[camera_id], self._layout.gondolas, self._people.looks(camera_id, since, until),
+            self._layout.camera_by_id[camera_id], self._shelves, self._people.looks(camera_id, since, until),
             self._people.floor(since, until), is_mine, self._settings.lost_s,
         )  # fmt: skip
 

@@ -24,9 +24,10 @@ NS = 1_000_000_000
 class AttentionSettings:
     idle_interval_s: float = 0.45
     """Longest pause of an empty, still camera. Below 2 looks a second identities break."""
-    linger_s: float = 1.0
-    """A camera goes on at full rate for so long after the last person or movement was seen in it."""
-    whole_interval_s: float = 1.9
+    linger_s: float = 0.5
+    """A camera goes on at full rate for so long after the last person or movement was seen in it, and where they were
+    belongs for so long to the part that is looked at."""
+    whole_interval_s: float = 3.9
     """Longest time for which only a part of the picture is looked at."""
     person_score: float = 0.25
     """A detection this sure counts as somebody in view."""
@@ -34,8 +35,6 @@ class AttentionSettings:
     """Side of a cell of the motion picture, in pixels of `Frame.small`."""
     cell_change: float = 8.0
     """Grey levels by which a cell must differ from the window before; means over a cell have next to no noise."""
-    memory_s: float = 0.5
-    """Where people and movement were so long ago still belongs to the part that is looked at."""
     margin: float = 0.03
     """Around them, as a share of the picture's width."""
     still_share: float = 0.05
@@ -104,7 +103,7 @@ class Attention:
         sure = people.score >= self._settings.person_score
         if sure.any():
             self._alive_ns = now_ns
-        since_ns = now_ns - round(self._settings.memory_s * NS)
+        since_ns = now_ns - round(self._settings.linger_s * NS)
         self._people = [p for p in self._people if p[0] >= since_ns]
         self._people += [(now_ns, x1 * scale, x2 * scale) for x1, x2 in people.xyxy_px[sure][:, [0, 2]]]
         return people
@@ -124,7 +123,7 @@ class Attention:
     def _part(self, now_ns: int, width: int, native_width: int) -> slice:
         s = self._settings
         cell_px = self._cell_px * width / native_width
-        moved = np.flatnonzero((self._changed_ns > now_ns - round(s.memory_s * NS)).any(0))
+        moved = np.flatnonzero((self._changed_ns > now_ns - round(s.linger_s * NS)).any(0))
         lefts = [p[1] for p in self._people] + ([moved[0] * cell_px] if len(moved) else [])
         rights = [p[2] for p in self._people] + ([(moved[-1] + 1) * cell_px] if len(moved) else [])
         if not lefts:

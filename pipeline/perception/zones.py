@@ -8,7 +8,8 @@ import shapely
 from shapely.geometry import LineString, Point, Polygon
 from shapely.ops import unary_union
 
-from calibration.layout import Gondola, StoreLayout
+from calibration.layout import StoreLayout
+from pipeline.perception.sight import Shelves
 
 
 class Zones:
@@ -32,7 +33,8 @@ class Zones:
         self._standing = unary_union([layout.floor, self._gates]).difference(solid)
         shapely.prepare(self._standing)
         self._cameras = layout.camera_by_id
-        self._gondolas = layout.gondolas
+        self._eyes_m = np.array([camera.position_m for camera in self._cameras.values()]).reshape(-1, 3)
+        self._shelves = Shelves(layout.gondolas)
         shapely.prepare(self._inside)
         shapely.prepare(self._gates)
         shapely.prepare(self._floor)
@@ -78,30 +80,13 @@ class Zones:
         """camera id -> bool (N,): would somebody who stands at xy (N, 2) show chest and head there, shelves in the way
         considered?"""
         points = np.concatenate([np.column_stack([xy_m, np.full(len(xy_m), z)]) for z in BODY_HEIGHTS_M])
-        seen = {}
-        for camera_id, camera in self._cameras.items():
-            free = camera.in_view(points)
-            for gondola in self._gondolas:
-                free &= ~hidden_by(gondola, camera.position_m, points)
-            seen[camera_id] = free.reshape(len(BODY_HEIGHTS_M), -1).all(0)
-        return seen
+        free = ~self._shelves.hide(self._eyes_m, points)
+        free &= [camera.in_view(points) for camera in self._cameras.values()]
+        return dict(zip(self._cameras, free.reshape(len(free), len(BODY_HEIGHTS_M), -1).all(1), strict=True))
 
 
 BODY_HEIGHTS_M = (1.2, 1.55)
 STEP_M = 0.4
-
-
-def hidden_by(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """bool (N,): does the line of sight pass through the gondola? Slab test (Kay & Kajiya, 1986) in its own frame."""
-    low = np.array([0.0, -gondola.depth_m, 0.0])
-    high = np.array([gondola.width_m, 0.0, gondola.height_m])
-    start, end = gondola.to_face(eye_m), gondola.to_face(points_m)
-    way = end - start
-    way = np.where(np.abs(way) < 1e-9, 1e-9, way)
-    first, second = (low - start) / way, (high - start) / way
-    enter = np.minimum(first, second).max(-1)
-    leave = np.maximum(first, second).min(-1)
-    return (enter < leave) & (leave > 0) & (enter < 1)
 
 
 def _unit(vector) -> np.ndarray:

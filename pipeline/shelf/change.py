@@ -58,10 +58,11 @@ def differences(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
     def mean(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values, starts, axis=0) / counts
 
+    channels = a.shape[1]
     ma, mb = mean(a), mean(b)
-    va = np.maximum(mean(a * a) - ma * ma, 0).mean(1)
-    vb = np.maximum(mean(b * b) - mb * mb, 0).mean(1)
-    vab = (mean(a * b) - ma * mb).mean(1)
+    va = np.maximum(mean(a * a) - ma * ma, 0).sum(1) / channels
+    vb = np.maximum(mean(b * b) - mb * mb, 0).sum(1) / channels
+    vab = (mean(a * b) - ma * mb).sum(1) / channels
     noise = NOISE_GREY**2
     gain = np.clip(np.sqrt((va + noise) / (vb + noise)), 0.6, 1.7)  # light that dims dims the contrast too
     residual = va + gain**2 * vb - 2 * gain * vab
@@ -88,6 +89,7 @@ class _Sampler:
             self.rows.append(slice(begin, total))
         self._map = np.concatenate(points).astype(np.float32)[:, None] if points else np.zeros((0, 1, 2), np.float32)
         self._starts, self._owners = np.array(starts, int), np.array(owners, int)
+        self._places = [self._starts[self._owners == i] - rows.start for i, rows in enumerate(self.rows)]
         self._boxes = np.array(
             [np.concatenate([self._map[r, 0].min(0), self._map[r, 0].max(0)]) for r in self.rows]
         ).reshape(-1, 4)
@@ -113,6 +115,10 @@ class _Sampler:
         out = np.zeros(len(self.rows))
         np.maximum.at(out, self._owners, differences(a, b, self._starts))
         return out
+
+    def gap(self, view: int, a: np.ndarray, b: np.ndarray) -> float:
+        """The same of one slot, from its own rows of the samples."""
+        return float(differences(a, b, self._places[view]).max(initial=0.0))
 
 
 def _front_samples(view: SlotView, behind_m: float) -> np.ndarray | None:
@@ -169,15 +175,11 @@ class SlotWatch:
             [w.samples if w.samples is not None else seen[r] for w, r in zip(watched, sampler.rows, strict=True)]
         )
         gaps = sampler.gaps(settled, seen)
-        pending = np.concatenate(
-            [w.pending[-1][1] if w.pending else seen[r] for w, r in zip(watched, sampler.rows, strict=True)]
-        )
-        since = sampler.gaps(pending, seen)
         clear = sampler.clear(boxes_px)
         changes = []
         for i, view in enumerate(views):
             if clear[i] and (gondolas is None or view.gondola_id in gondolas):
-                change = self._look(view, watched[i], at_ns, image, seen[sampler.rows[i]], gaps[i], since[i])
+                change = self._look(view, watched[i], at_ns, image, seen[sampler.rows[i]], gaps[i])
                 if change is not None:
                     changes.append(change)
         return changes
@@ -196,12 +198,7 @@ class SlotWatch:
 
     def gap(self, view: SlotView, a: np.ndarray, b: np.ndarray) -> float:
         """Difference of two samples of a view."""
-        whole = np.zeros((len(self._samplers[view.camera_id]._map), 3), np.float32)
-        other = whole.copy()
-        row = self._row[view.slot_id, view.camera_id]
-        part = self._samplers[view.camera_id].rows[row]
-        whole[part], other[part] = a, b
-        return float(self._samplers[view.camera_id].gaps(whole, other)[row])
+        return self._samplers[view.camera_id].gap(self._row[view.slot_id, view.camera_id], a, b)
 
     def samples(self, view: SlotView) -> np.ndarray:
         """The settled look in the watch's own form."""
@@ -222,7 +219,7 @@ class SlotWatch:
     def _of(self, view: SlotView) -> _Watched:
         return self._watched[view.camera_id][self._row[view.slot_id, view.camera_id]]
 
-    def _look(self, view, watched, at_ns, image, seen, gap, since) -> SlotChange | None:
+    def _look(self, view, watched, at_ns, image, seen, gap) -> SlotChange | None:
         s = self._settings
         x1, y1, x2, y2 = view.rect_px
         if watched.samples is None or gap < s.same_view:
@@ -233,7 +230,7 @@ class SlotWatch:
             watched.seen_ns = at_ns
             watched.pending.clear()
             return None
-        if watched.pending and since >= s.same_view:
+        if watched.pending and self.gap(view, watched.pending[-1][1], seen) >= s.same_view:
             watched.pending.clear()  # something is still moving there
         watched.pending.append((SlotPicture(at_ns, image[y1:y2, x1:x2].copy()), seen))
         lasted_s = (at_ns - watched.pending[0][0].at_ns) / 1e9

@@ -13,7 +13,8 @@ from calibration.camera import Camera
 from calibration.layout import StoreLayout
 from pipeline.perception.floor.bodies import CameraBank
 from pipeline.perception.recorded import Room
-from pipeline.perception.zones import Zones, hidden_by
+from pipeline.perception.sight import Shelves
+from pipeline.perception.zones import Zones
 
 DOOR_M = 0.7
 """A room without gates has its doors anywhere within this of the edge of what is watched."""
@@ -41,7 +42,7 @@ class ShopScene:
         self.cameras = layout.camera_by_id
         self.bank = CameraBank.of(self.cameras)
         self._zones = Zones(layout)
-        self._gondolas = layout.gondolas
+        self._shelves = Shelves(layout.gondolas)
 
     def outside_m(self, xy_m: np.ndarray) -> np.ndarray:
         return self._zones.outside_m(xy_m)
@@ -59,11 +60,8 @@ class ShopScene:
         """bool (N, C, len(HEIGHTS_M)): is that height of somebody there free of shelves?"""
         n = len(xy_m)
         points = np.concatenate([np.column_stack([xy_m, np.full(n, z)]) for z in HEIGHTS_M])
-        shown = np.ones((n, len(self.bank.ids), len(HEIGHTS_M)), bool)
-        for c, eye_m in enumerate(self.bank.position_m):
-            for gondola in self._gondolas:
-                shown[:, c] &= ~hidden_by(gondola, eye_m, points).reshape(len(HEIGHTS_M), n).T
-        return shown
+        hidden = self._shelves.hide(self.bank.position_m, points)
+        return ~hidden.reshape(len(self.bank.ids), len(HEIGHTS_M), n).transpose(2, 0, 1)
 
 
 class RoomScene:
