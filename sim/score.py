@@ -26,6 +26,8 @@ from sim.tracking_score import Positions, TrackingScore, score_tracks
 
 EVENT_WINDOW_NS = 2_000_000_000
 """A found event belongs to a true one of the same kind and product that is at most this far away in time."""
+AWAY_NS = 2_000_000_000
+"""Who has no place for longer than this has gone. Identities end with the visit: who comes back is somebody else."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     truth_events = _read_lines(recording / "truth" / "events.jsonl")
     truth_xy = read_positions(recording / "truth" / "people.csv", "person")
     track_xy = read_positions(run / "tracks.csv", "track")
-    everybody = truth_at(truth_xy, sorted(track_xy) or sorted(truth_xy))
-    inside, inside_xy = inside_the_shop(everybody, track_xy, layout, gate_m)
+    instants = sorted(track_xy) or sorted(truth_xy)
+    inside, inside_xy = inside_the_shop(truth_at(by_stay(truth_xy), instants), track_xy, layout, gate_m)
     said = read_events(run / "events.jsonl")
     return Score(
         recording_id=manifest["recording_id"],
@@ -157,7 +159,7 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
         picks=_score_events(truth_events, found, "pick"),
         put_backs=_score_events(truth_events, found, "put_back"),
         tracking=score_tracks(inside, inside_xy, gate_m),
-        identity=identities(everybody, track_xy, truth_visits, said, gate_m)[1],
+        identity=identities(truth_at(truth_xy, instants), track_xy, truth_visits, said, gate_m)[1],
         detection_recall=_detection_recall(recording, run),
     )
 
@@ -225,6 +227,20 @@ def _score_events(truth: Iterable[dict], found: Iterable[dict], kind: str) -> Co
     rows, columns = linear_sum_assignment(cost)
     right = int(possible[rows, columns].sum())
     return Counts(right, len(seen) - right, len(true) - right)
+
+
+def by_stay(truth: Positions) -> Positions:
+    """The truth's rows with everybody's second stay under another name, and so on."""
+    last_ns: dict[str, int] = {}
+    stays: Counter[str] = Counter()
+    named = {}
+    for at_ns in sorted(truth):
+        people, xy = truth[at_ns]
+        for person in people:
+            stays[person] += at_ns - last_ns.get(person, at_ns) > AWAY_NS
+            last_ns[person] = at_ns
+        named[at_ns] = ([f"{p}, stay {stays[p] + 1}" if stays[p] else p for p in people], xy)
+    return named
 
 
 def truth_at(truth: Positions, instants: Iterable[int]) -> Positions:

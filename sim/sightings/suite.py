@@ -19,7 +19,7 @@ from pipeline.errors import ScenarioError
 from pipeline.messages import CameraTracks, Event, FloorTrack
 from sim.identity_events import IdentityCounts, identities
 from sim.identity_score import VisitIdentity
-from sim.score import inside_the_shop, read_positions, truth_at
+from sim.score import by_stay, inside_the_shop, read_positions, truth_at
 from sim.sightings.recording import read_detections, record_detections
 from sim.tracking_score import Positions, TrackingScore, score_tracks
 
@@ -87,8 +87,9 @@ def score_tracking(
     folder: Path, tracks: Positions, events: Sequence[Event], gate_m: float = 0.5
 ) -> tuple[TrackingScore, list[VisitIdentity], IdentityCounts]:
     """Tracks, and what was said of who is who, against a recording's truth."""
-    truth = truth_at(read_positions(folder / "truth" / "people.csv", "person"), sorted(tracks))
-    inside, kept = inside_the_shop(truth, tracks, load_layout(folder / "layout.yaml"), gate_m)
+    people = read_positions(folder / "truth" / "people.csv", "person")
+    truth, stays = truth_at(people, sorted(tracks)), truth_at(by_stay(people), sorted(tracks))
+    inside, kept = inside_the_shop(stays, tracks, load_layout(folder / "layout.yaml"), gate_m)
     visits = json.loads((folder / "truth" / "receipts.json").read_text(encoding="utf-8"))["visits"]
     return score_tracks(inside, kept, gate_m), *identities(truth, tracks, visits, events, gate_m)
 

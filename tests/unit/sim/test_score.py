@@ -194,6 +194,25 @@ def test_people_outside_the_shop_are_not_missed(tmp_path):
     assert (floor.misses, floor.false_positives) == (0, 5)
 
 
+def test_who_comes_back_is_somebody_else(tmp_path):
+    def stay(name, first, x):
+        return [(START + i * S // 10, name, x, 1.0) for i in range(first, first + 20)]
+
+    rec = write_recording(tmp_path / "rec", [], [visit({})], stay("ann", 0, 1.0) + stay("ann", 60, 1.5))
+    floor = score_run(rec, write_run(tmp_path / "run", [], [], stay("t1", 0, 1.0) + stay("t2", 60, 1.5))).tracking
+    assert (floor.idf1, floor.mota, floor.switches) == (1, 1, 0)
+    known = score_run(rec, write_run(tmp_path / "run2", [], [], stay("t1", 0, 1.0) + stay("t1", 60, 1.5))).tracking
+    assert known.idf1 < 1  # nobody is recognised
+
+
+def test_a_tracker_that_loses_everybody_for_long_and_calls_them_otherwise_is_wrong(tmp_path):
+    there = [(START + i * S // 10, "ann", 1.0, 1.0) for i in range(80)]
+    rec = write_recording(tmp_path / "rec", [], [visit({})], there)
+    tracks = [(t, "t1" if i < 20 else "t2", x, y) for i, (t, _, x, y) in enumerate(there) if not 20 <= i < 60]
+    floor = score_run(rec, write_run(tmp_path / "run", [], [], tracks)).tracking
+    assert floor.switches == 1 and floor.idf1 < 0.7
+
+
 def test_detection_recall_counts_visible_people_in_the_pictures_looked_at(tmp_path):
     rec = write_recording(tmp_path / "rec", [], [visit({})], [])
     with av.open(str(rec / "video" / "c1.mp4"), "w") as container:
