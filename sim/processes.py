@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
 import sys
+import threading
 from multiprocessing import forkserver
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -31,6 +34,18 @@ def warm_up() -> None:
     """Start that server now, to have it import while this process does."""
     worker_context()
     forkserver.ensure_running()
+
+
+def end_with_parent() -> None:
+    """In a worker: end at once when the process that started it does, however that was, a kill included."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def keep_freed_memory() -> None:

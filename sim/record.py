@@ -27,7 +27,7 @@ from sim.behaviour.scenario import Scenario, load_scenario
 from sim.cameras import sensor
 from sim.folders import making_folder
 from sim.occluders import layout_depth_m
-from sim.processes import keep_freed_memory, worker_context
+from sim.processes import end_with_parent, keep_freed_memory, worker_context
 from sim.shop.pictures import write_pictures
 from sim.stage import Stage, load_store, with_cameras
 from sim.truth import vertex_areas, visible_boxes
@@ -154,6 +154,7 @@ class _Crew:
 
 def _work(job: _Job, share: list[str], inbox) -> None:
     """Body of a worker process."""
+    end_with_parent()
     try:
         os.environ.update(job.environment)
         cv2.setNumThreads(1)

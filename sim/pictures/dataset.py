@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.errors import OutputError
 from sim.pictures.labels import FLIP
+from sim.processes import end_with_parent
 
 Kind = Literal["people", "products"]
 KINDS: tuple[Kind, ...] = ("people", "products")
@@ -79,12 +80,10 @@ def _work(
     validation_share: float,
     done: multiprocessing.Queue,
 ) -> None:
+    end_with_parent()
     train = round(count * (1 - validation_share))
     pictures = iterate(kind, np.random.SeedSequence([seed, index]).generate_state(1)[0].item())
-    parent = multiprocessing.parent_process()
     for k in range(count):
-        if parent is not None and not parent.is_alive():
-            return  # killed: nobody waits for more
         picture, lines = next(pictures)
         split, name = ("train" if k < train else "val"), f"{index}-{k:05d}"
         try:
