@@ -17,16 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP, CameraBank, Outlines, outlines
+from pipeline.perception.floor.blocks import Block, Said
+from pipeline.perception.floor.bodies import CameraBank, outlines
 from pipeline.perception.floor.expect import expect, visibility
 from pipeline.perception.floor.gains import gains, measurement
 from pipeline.perception.floor.matching import Pairs, chance, choose
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.small import solve, spd_inverse
-
-GATE_HEIGHTS = 0.5
-"""Pairs whose boxes' upper edges or middles are further apart than this, beyond the uncertainty, are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,8 @@ class Bodies:
 @dataclass
 class Matches:
     """Who has which box. `box`: int (T, C), index into the sightings or -1. `mean` (T, 6), `covariance` (T, 6, 6): the
-    posterior. `quality`, `detected`: (T, C), see `Person`. `changed`: bool (T,), who has bent down or got up.
-    `evidence`: (T,), log-likelihood of what the cameras saw and missed of each body."""
+    posterior. `quality`: (T,), see `Person`; `detected`: (T, C), the chance of a box. `changed`: bool (T,), who has
+    bent down or got up. `evidence`: (T,), log-likelihood of what the cameras saw and missed of each body."""
 
     box: np.ndarray
     mean: np.ndarray
@@ -80,31 +78,25 @@ def associate(
 class _Association:
     def __init__(self, bank, seen, bodies, body, s, soft) -> None:
         self._bank, self._seen, self._bodies, self._body, self._s, self._soft = bank, seen, bodies, body, s, soft
-        t, cameras = len(bodies.mean), len(bank.ids)
-        self._looked = np.flatnonzero(seen.looked)
-        self._mean = bodies.mean.copy()
+        t, every = len(bodies.mean), np.arange(len(bank.ids))
+        self._mean, self._covariance = bodies.mean.copy(), bodies.covariance.copy()
         self._prior, self._prior_logdet = spd_inverse(bodies.covariance)
         self._changed = np.zeros(t, bool)
         self._independent = 1 - float(np.exp(-max(bodies.dt_s, 0.02) / body.lasting_s))
-        self._box = np.full((t, cameras), -1)
-        self._quality, self._heads = np.zeros((t, cameras)), np.zeros((t, cameras))
-        # Of each camera's matched box: what it says, its sum of squares, and its density's factors.
-        self._information, self._vector = np.zeros((cameras, t, 6, 6)), np.zeros((cameras, t, 6))
-        self._value, self._squares, self._factor = (
-            np.zeros((t, cameras)),
-            np.zeros((t, cameras)),
-            np.zeros((t, cameras)),
-        )
+        self._box, self._value = np.full((t, len(every)), -1), np.zeros((t, len(every)))
         start = np.concatenate([bodies.start, bodies.mean[:, 2:]], 1)
-        state = self._states(np.concatenate([start, bodies.others]), np.arange(cameras))
-        out = outlines(bank, state)
+        out = outlines(bank, self._states(np.concatenate([start, bodies.others]), every))
         self._visible = visibility(bank, out, bodies.shown, bodies.before, s)
-        self._pairs = self._near(out)
+        self._looked = np.flatnonzero(seen.looked)
+        first, then = self._looked[:: s.first_share], np.setdiff1d(self._looked, self._looked[:: s.first_share])
+        self._blocks = tuple(
+            Block.of(cameras, bank, self._visible, seen, out, bodies.covariance, bodies.free)
+            for cameras in (first, then)
+        )
 
     def run(self) -> Matches:
-        b, s = self._bodies, self._s
-        first, then = self._looked[:: s.first_share], np.setdiff1d(self._looked, self._looked[:: s.first_share])
-        everybody = np.ones(len(b.mean), bool)
+        first, then = self._blocks
+        everybody = np.ones(len(self._mean), bool)
         self._match(first, then, everybody, begin=True)
         self._match(then, first, everybody)
         risen = self._reconsider()
@@ -113,104 +105,82 @@ class _Association:
         changed = (before != self._box).any(1) | risen
         if changed.any():
             self._match(then, first, changed)
-        mean, covariance, logdet = solve(self._mean, self._prior, self._information.sum(0), self._vector.sum(0))
+        information = first.said.information + then.said.information
+        mean, covariance, logdet = solve(self._mean, self._prior, information, first.said.vector + then.said.vector)
         covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
         return Matches(
-            self._box, mean, covariance, self._quality, self._visible.detected, self._changed,
-            self._evidence(mean, logdet),
+            self._box, mean, covariance, first.said.quality + then.said.quality, self._visible.detected,
+            self._changed, self._evidence(mean, information, logdet),
         )  # fmt: skip
 
-    def _evidence(self, mean: np.ndarray, logdet: np.ndarray) -> np.ndarray:
+    def _evidence(self, mean: np.ndarray, information: np.ndarray, logdet: np.ndarray) -> np.ndarray:
         b, p = self._bodies, self._visible.detected[:, self._looked]
+        first, then = (block.said for block in self._blocks)
         prior = np.einsum("ti,tij,tj->t", self._mean, self._prior, self._mean)
-        total = self._prior + self._information.sum(0)
-        least = prior + self._squares.sum(1) - np.einsum("ti,tij,tj->t", mean, total, mean)
+        least = prior + first.squares + then.squares
+        least -= np.einsum("ti,tij,tj->t", mean, self._prior + information, mean)
         posture = np.where(self._changed, b.odds, 0.0)
-        return posture + self._factor.sum(1) + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
+        factor = first.factor + then.factor
+        return posture + factor + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
 
     def _states(self, mean: np.ndarray, cameras: np.ndarray) -> np.ndarray:
         """float64 (T, C, 4), at each camera's own instant."""
-        state = np.repeat(mean[:, None, :4], len(cameras), axis=1)
-        state[..., :2] += self._seen.offset_s[cameras, None] * mean[:, None, 4:]
+        offset_s = self._seen.offset_s[cameras]
+        state = np.broadcast_to(mean[:, None, :4], (len(mean), len(cameras), 4))
+        if offset_s.any():
+            state = state.copy()
+            state[..., :2] += offset_s[:, None] * mean[:, None, 4:]
         return state
 
-    def _near(self, out: Outlines) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of body and box, (K,) each, that are worth a closer look: by the upper edge, as the lower is often
-        hidden."""
-        b, seen = self._bodies, self._seen
-        t = len(b.mean)
-        edges, tall = out.edges_px[:t], out.tall_px[:t]
-        spread_m = np.sqrt(np.maximum(b.covariance[:, 0, 0], b.covariance[:, 1, 1]))
-        pixels = np.abs(out.jacobian[:t, ..., :2]).max((-1, -2))
-        wide = GATE_HEIGHTS * tall + 3 * pixels * spread_m[:, None]
-        high = wide + 3 * np.sqrt(b.covariance[:, 2, 2])[:, None] * np.abs(out.jacobian[:t, :, TOP, 2])
-        middle = (edges[..., LEFT] + edges[..., RIGHT]) / 2
-        box_middle = (seen.edges_px[:, LEFT] + seen.edges_px[:, RIGHT]) / 2
-        found = []
-        for c in self._looked:
-            mine = seen.slices[c]
-            near = np.abs(box_middle[mine] - middle[:, c, None]) < wide[:, c, None]
-            near &= np.abs(seen.edges_px[mine, TOP] - edges[:, c, TOP, None]) < high[:, c, None]
-            near &= b.free[:, mine]
-            t, n = np.nonzero(near)
-            found.append((t, n + mine.start))
-        if not found:
-            return np.zeros(0, int), np.zeros(0, int)
-        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
-
-    def _match(self, block: np.ndarray, others: np.ndarray, who: np.ndarray, begin: bool = False) -> None:
+    def _match(self, block: Block, other: Block, who: np.ndarray, begin: bool = False) -> None:
         """Match a block of cameras anew, in the light of all others: everything but their own word. `who`: bool (T,),
         for whom; nobody else's boxes are touched. `begin`: nothing is known but where to start."""
-        if not len(block):
-            return
         b, s, seen = self._bodies, self._s, self._seen
-        mean, covariance, _ = solve(
-            self._mean, self._prior, self._information[others].sum(0), self._vector[others].sum(0)
-        )  # fmt: skip
+        mine = who[block.body]
+        if not mine.any():
+            return
+        rows = np.flatnonzero(who)
         if begin:
-            mean = np.concatenate([b.start, mean[:, 2:]], 1)
-        mine = who[self._pairs[0]] & np.isin(seen.camera[self._pairs[1]], block)
-        t, n = self._pairs[0][mine], self._pairs[1][mine]
-        if not who.all():
-            taken = np.zeros((int(b.world.max()) + 1, len(seen)), bool)
-            i, at = np.nonzero((self._box >= 0) & ~who[:, None])
-            taken[b.world[i], self._box[i, at]] = True
-            left = ~taken[b.world[t], n]
-            t, n = t[left], n[left]
-        place = np.full(len(seen.looked), -1)
-        place[block] = np.arange(len(block))
-        c = place[seen.camera[n]]
-        expected = expect(self._bank.only(block), self._states(mean, block), self._body)
-        visible = self._visible.only(block)
-        found = gains(seen, t, n, c, expected, visible, self._spread(covariance, block), self._states(mean, block), s)
-        t, n, c = found.body, found.box, place[seen.camera[found.box]]
+            mean, covariance = np.concatenate([b.start, self._mean[:, 2:]], 1), self._covariance
+        else:
+            mean, covariance, _ = solve(
+                self._mean[rows], self._prior[rows], other.said.information[rows], other.said.vector[rows]
+            )  # fmt: skip
+        if len(rows) < len(who):
+            mine &= ~self._taken(~who)[b.world[block.body], block.box]
+        t, n, c = (np.cumsum(who) - 1)[block.body[mine]], block.box[mine], block.camera[mine]
+        state, spread = self._states(mean, block.cameras), self._spread(covariance, block.cameras)
+        expected = expect(block.bank, state, self._body)
+        found = gains(seen, t, n, c, expected, block.visible.of(rows), spread, state, s)
+        t, n = rows[found.body], found.box
         value = found.gain if b.extra is None else found.gain + b.extra[t, n]
-        pairs = Pairs(b.world[t], c, t, n, value)
+        pairs = Pairs(b.world[t], found.camera, t, n, value)
         k = choose(pairs, seen.score[n] >= s.odd_quantile ** (1 / s.sharp), b.weak)
         sure = chance(pairs)[k] if self._soft else np.ones(len(k))
-        cells, turned = np.ix_(np.flatnonzero(who), block), np.ix_(block, np.flatnonzero(who))
-        self._box[cells] = -1
-        for array in (self._quality, self._heads, self._value, self._squares, self._factor):
-            array[cells] = 0.0
-        self._information[turned], self._vector[turned] = 0.0, 0.0
-        i, j, at = t[k], n[k], block[c[k]]
-        self._box[i, at], self._heads[i, at], self._value[i, at] = j, found.used[k, TOP], value[k]
-        # Against the score that somebody seen whole has on average.
-        self._quality[i, at] = sure * np.minimum(seen.score[j] * (1 + 1 / s.sharp), 1.0) * ~seen.twin[j]
-        information, vector, squares, factor = measurement(
-            seen, found, k, c[k], expected, mean, self._body, s.posed_volume, self._independent
+        at = t[k], block.cameras[found.camera[k]]
+        self._box[np.ix_(rows, block.cameras)] = -1
+        self._box[at], self._value[at] = n[k], value[k]
+        said = measurement(
+            seen, found.only(k), sure, expected, mean, seen.offset_s[block.cameras], self._body, s, self._independent
         )
-        self._information[at, i], self._vector[at, i] = information * sure[:, None, None], vector * sure[:, None]
-        self._squares[i, at] = squares * sure
         # In the evidence the edges' density is that of the measurement, not the one that chose it.
-        self._factor[i, at] = factor + found.hidden[k] + value[k] - found.shape[k]
+        said.factor += np.bincount(found.body[k], found.hidden[k] + value[k] - found.shape[k], len(rows))
+        block.said.put(rows, said)
+
+    def _taken(self, whose: np.ndarray) -> np.ndarray:
+        """bool (worlds, N): the boxes that some bodies have."""
+        taken = np.zeros((int(self._bodies.world.max()) + 1, len(self._seen)), bool)
+        i, at = np.nonzero((self._box >= 0) & whose[:, None])
+        taken[self._bodies.world[i], self._box[i, at]] = True
+        return taken
 
     def _reconsider(self) -> np.ndarray:
         """Who has few boxes that fit a head where it should be may have bent down; who was bent may have got up. Each
         posture is worth what its best boxes are worth beyond what they are to others. bool (T,): who changed."""
         b = self._bodies
         due = self._visible.detected[:, self._looked].sum(1)
-        headless = (due > 1) & (self._heads.sum(1) < self._s.heads_due * due)
+        heads = sum(block.said.heads for block in self._blocks)
+        headless = (due > 1) & (heads < self._s.heads_due * due)
         doubt = np.flatnonzero(b.bent | (headless & ~b.posed))
         if len(doubt):
             stay = self._worth(doubt, b.mean, b.covariance)
@@ -222,17 +192,19 @@ class _Association:
             self._mean[new, :2] = b.start[new]
             self._prior[new], self._prior_logdet[new] = spd_inverse(b.other_covariance[new])
             self._box[new] = -1
-            for array in (self._quality, self._heads, self._value, self._squares, self._factor):
-                array[new] = 0.0
-            self._information[:, new], self._vector[:, new] = 0.0, 0.0
+            for block in self._blocks:
+                block.said.put(new, Said.nothing(len(new)))
         return self._changed
 
     def _worth(self, doubt: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         """Of bodies (K,) in some posture: sum over the cameras of their best boxes' gains, each less the gain that the
         box has where it is now."""
         b, seen = self._bodies, self._seen
-        mine = np.isin(self._pairs[0], doubt)
-        i, n = np.searchsorted(doubt, self._pairs[0][mine]), self._pairs[1][mine]
+        place = np.full(len(b.mean), -1)
+        place[doubt] = np.arange(len(doubt))
+        i = np.concatenate([place[block.body] for block in self._blocks])
+        n = np.concatenate([block.box for block in self._blocks])
+        i, n = i[i >= 0], n[i >= 0]
         worlds = int(b.world.max()) + 1
         claim, owner = np.zeros((worlds, len(seen))), np.full((worlds, len(seen)), -1)
         who, c = np.nonzero(self._box >= 0)
@@ -247,15 +219,17 @@ class _Association:
         at = b.world[doubt[found.body]], found.box
         gain = found.gain - np.where(owner[at] == doubt[found.body], 0.0, claim[at])
         best = np.zeros((len(doubt), len(every)))
-        np.maximum.at(best, (found.body, seen.camera[found.box]), gain)
+        np.maximum.at(best, (found.body, found.camera), gain)
         return best.sum(1)
 
     def _spread(self, covariance: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """Covariance (T, C or 1, 4, 4) of (x, y, h, r) at each camera's instant."""
+        """Covariance (4, 4, T, C or 1) of (x, y, h, r) at each camera's instant."""
         offset = self._seen.offset_s[block]
-        if not offset.any():
-            return covariance[:, None, :4, :4]
-        lift = np.zeros((len(block), 4, 6))
-        lift[:, range(4), range(4)] = 1.0
-        lift[:, 0, 4] = lift[:, 1, 5] = offset
-        return lift @ covariance[:, None] @ lift.swapaxes(-1, -2)
+        if offset.any():
+            lift = np.zeros((len(block), 4, 6))
+            lift[:, range(4), range(4)] = 1.0
+            lift[:, 0, 4] = lift[:, 1, 5] = offset
+            spread = lift @ covariance[:, None] @ lift.swapaxes(-1, -2)
+        else:
+            spread = covariance[:, None, :4, :4]
+        return np.ascontiguousarray(np.moveaxis(spread, (-2, -1), (0, 1)))

@@ -98,43 +98,40 @@ class Outlines:
 
 def outlines(bank: CameraBank, state: np.ndarray) -> Outlines:
     """`state`: float64 (T, C, 4) or (T, 1, 4), (x, y, h, r) of each body at each camera's own instant."""
-    t, c = len(state), len(bank.ids)
-    state = np.broadcast_to(state, (t, c, 4))
-    place, h, r = state[..., :2], state[..., 2], state[..., 3]
-    towards = bank.position_m[None, :, :2] - place
-    towards /= np.maximum(np.hypot(towards[..., 0], towards[..., 1]), 1e-6)[..., None]
+    t, c, n = len(state), len(bank.ids), len(PROFILE)
+    # Discs, edges and derivatives are the first axes in here, so that all loops run along bodies and cameras.
+    x, y, h, r = np.moveaxis(np.broadcast_to(state, (t, c, 4)), -1, 0)
+    towards = bank.position_m[:, 0] - x, bank.position_m[:, 1] - y
+    far = np.maximum(np.hypot(*towards), 1e-6)
     p = bank.projection
-    # All discs are over one point: the image of (x, y, z) is that of (x, y, 0) and z times a column.
-    ground = [
-        p[:, i, 0] * place[..., 0] + p[:, i, 1] * place[..., 1] + p[:, i, 3] for i in range(3)
-    ]  # fmt: skip
-    n = len(PROFILE)
-    shares = _SHARES
-    image = [g[..., None] + p[:, i, 2][:, None] * (shares * h[..., None]) for i, g in enumerate(ground)]
-    for i in range(3):
-        image[i][..., -1] += FOOT_M * (p[:, i, 0] * towards[..., 0] + p[:, i, 1] * towards[..., 1])
-    depth = image[2]
+    z = _SHARES[:, None, None] * h
+
+    def image(row: int, z: np.ndarray) -> np.ndarray:
+        # All discs are over one point: the image of (x, y, z) is that of (x, y, 0) and z times a column.
+        return p[:, row, 2] * z + (p[:, row, 0] * x + p[:, row, 1] * y + p[:, row, 3])
+
+    across, down, depth = image(0, z[:n]), image(1, z[n:]), image(2, z)
+    for row, feet in ((1, down[-1]), (2, depth[-1])):
+        feet += FOOT_M * (p[:, row, 0] * (towards[0] / far) + p[:, row, 1] * (towards[1] / far))
     safe = np.maximum(depth, NEAREST_M)
-    u, v = image[0] / safe, image[1] / safe
-    half = PROFILE[:, 1] * (bank.focal_px[:, None] / safe[..., :n])  # times r
-    reach = half * r[..., None]
-    rows = np.empty((t, c, 4), int)
-    rows[..., LEFT] = (u[..., :n] - reach).argmin(-1)
-    rows[..., RIGHT] = (u[..., :n] + reach).argmax(-1)
-    rows[..., TOP], rows[..., BOTTOM] = n, n + 1
-    sides, ends = rows[..., ::2], [n, n + 1]
-    value, near = np.empty((t, c, 4)), np.empty((t, c, 4))
-    value[..., ::2], value[..., 1::2] = np.take_along_axis(u, sides, -1), v[..., ends]
-    near[..., ::2], near[..., 1::2] = np.take_along_axis(safe, sides, -1), safe[..., ends]
-    gradient = p[:, _AXIS, :3] - value[..., None] * p[:, None, 2, :3]
-    gradient /= near[..., None]
-    jacobian = np.zeros((t, c, 4, 4))
-    jacobian[..., :2] = gradient[..., :2]
-    jacobian[..., 2] = gradient[..., 2] * shares[rows]
-    across = np.take_along_axis(half, sides, -1)
-    jacobian[..., LEFT, 3], jacobian[..., RIGHT, 3] = -across[..., 0], across[..., 1]
-    edges = value + jacobian[..., 3] * r[..., None]
-    return Outlines(edges, jacobian, depth[..., 2], (depth > NEAREST_M).all(-1))
+    u, v = across / safe[:n], down / safe[n:]
+    half = PROFILE[:, 1, None, None] * (bank.focal_px / safe[:n])  # times r
+    reach = half * r
+    left, right = (u - reach).argmin(0), (u + reach).argmax(0)
+    value, near, share = np.empty((4, t, c)), np.empty((4, t, c)), np.empty((4, t, c))
+    jacobian = np.zeros((4, 4, t, c))
+    for edge, disc, sign in ((LEFT, left, -1), (RIGHT, right, 1)):
+        value[edge], near[edge], wide = (np.take_along_axis(a, disc[None], 0)[0] for a in (u, safe, half))
+        share[edge], jacobian[edge, 3] = _SHARES[disc], sign * wide
+    for edge, end in ((TOP, 0), (BOTTOM, 1)):
+        value[edge], near[edge], share[edge] = v[end], safe[n + end], _SHARES[n + end]
+    for axis in range(3):
+        jacobian[:, axis] = (p[:, _AXIS, axis].T[:, None] - value * p[:, 2, axis]) / near
+    jacobian[:, 2] *= share
+    edges = value + jacobian[:, 3] * r
+    return Outlines(
+        np.moveaxis(edges, 0, -1), np.moveaxis(jacobian, (0, 1), (-2, -1)), depth[2], (depth > NEAREST_M).all(0)
+    )  # fmt: skip
 
 
 _SHARES = np.concatenate([PROFILE[:, 0], [1.0, 0.0]])

@@ -8,11 +8,12 @@ has key points is placed by those instead, as shelves and reaching arms change a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from pipeline.perception.body import LOOSE_HEIGHT_SIGMA_M
+from pipeline.perception.floor.blocks import Said
 from pipeline.perception.floor.bodies import BOTTOM, LEFT, RIGHT, TOP
 from pipeline.perception.floor.expect import Expectation, Visibility
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
@@ -26,112 +27,158 @@ NEAR_SIGMAS = 4.5
 """Pairs of which not two of the sides and the upper edge are this near are not looked at."""
 
 
+_HIDDEN = ((), (LEFT,), (TOP,), (RIGHT,), (BOTTOM,), (LEFT, BOTTOM), (RIGHT, BOTTOM))
+"""Which edges may be something else's."""
+_USED = np.array([[float(edge not in hidden) for hidden in _HIDDEN] for edge in range(4)])
+SIDES = [LEFT, RIGHT]
+_LIMIT = np.array([np.inf, np.inf, -np.inf, -np.inf])[:, None]
+
+
 @dataclass(frozen=True)
 class Gains:
     """Of K pairs of a body and a box: `gain`: float64 (K,), of which `shape` is the density of the edges. `used`:
-    float64 (K, 4), 1 where the box's edge is taken for the body's own, and `hidden` (K,) the log odds of that.
-    `residual`: float64 (K, 4) in heights."""
+    float64 (4, K), 1 where the box's edge is taken for the body's own, and `hidden` (K,) the log odds of that.
+    `residual`: float64 (4, K) in heights."""
 
     body: np.ndarray
     box: np.ndarray
+    camera: np.ndarray
     gain: np.ndarray
     shape: np.ndarray
     used: np.ndarray
     hidden: np.ndarray
     residual: np.ndarray
 
+    def only(self, rows: np.ndarray) -> Gains:
+        """Some of the pairs, by index."""
+        return Gains(*(getattr(self, field.name)[..., rows] for field in fields(self)))
+
 
 def gains(
     seen: Sightings, t: np.ndarray, n: np.ndarray, c: np.ndarray, expected: Expectation, visible: Visibility,
     spread: np.ndarray, state: np.ndarray, s: AssociationSettings,
 ) -> Gains:  # fmt: skip
+    """Of pairs (K,) of body `t` and box `n` in camera `c` of those that are expected, the ones that may be.
+    `spread`: float64 (4, 4, T, C or 1), covariance of (x, y, h, r); `state`: (T, C, 4)."""
     j = expected.jacobian
-    innovation = j @ spread @ j.swapaxes(-1, -2)
-    innovation[..., range(4), range(4)] += expected.noise
-    residual = (seen.edges_px[n] - expected.edges_px[t, c]) / expected.tall_px[t, c, None]
+    pulled_j = sum(j[:, i, None] * spread[i] for i in range(4))
+    innovation = sum(pulled_j[:, None, i] * j[:, i] for i in range(4))
+    for edge in range(4):
+        innovation[edge, edge] += expected.noise[edge]
+    cell = t * expected.tall_px.shape[1] + c
+    keep = _near(seen, n, cell, expected, innovation)
+    t, n, c, cell = t[keep], n[keep], c[keep], cell[keep]
+    residual = (seen.edges_px.T[:, n] - _of(expected.edges_px, cell)) / _of(expected.tall_px, cell)
     # A box cut off by the picture's edge says that the body goes on there, no more.
-    cut = seen.cut[n]
-    residual[:, :2] = np.where(cut[:, :2], np.minimum(residual[:, :2], 0.0), residual[:, :2])
-    residual[:, 2:] = np.where(cut[:, 2:], np.maximum(residual[:, 2:], 0.0), residual[:, 2:])
-    own = innovation[..., range(3), range(3)][t, c]
-    keep = np.flatnonzero((residual[:, :3] ** 2 < NEAR_SIGMAS**2 * own).sum(1) + 2 * seen.posed[n] >= 2)
-    t, n, c, residual = t[keep], n[keep], c[keep], residual[keep]
-    weights, logdets = spd_inverse(innovation)
-    weight, logdet = weights[t, c], logdets[t, c]
-    pulled = (weight @ residual[..., None])[..., 0]
-    d2 = (residual * pulled).sum(1)
-    log_chance = visible.log_hidden[t, c]
-    best, hidden, used = -0.5 * (d2 + logdet + 4 * LOG_2PI), np.zeros(len(t)), np.ones((len(t), 4))
-
-    def take(value: np.ndarray, odds: np.ndarray, edges: tuple[int, ...]) -> None:
-        better = value + odds > best + hidden
-        best[better], hidden[better] = value[better], odds[better]
-        used[better] = 1.0
-        for edge in edges:
-            used[better, edge] = 0.0
-
-    own = weight[:, range(4), range(4)]
-    single = -0.5 * (d2[:, None] - pulled**2 / own + logdet[:, None] + np.log(own) + 3 * LOG_2PI)
-    for edge in (LEFT, TOP, RIGHT, BOTTOM):
-        take(single[:, edge], log_chance[:, edge], (edge,))
-    for edge in (LEFT, RIGHT):
-        cross = weight[:, edge, BOTTOM]
-        det = own[:, edge] * own[:, BOTTOM] - cross**2
-        a, b = pulled[:, edge], pulled[:, BOTTOM]
-        less = (own[:, BOTTOM] * a**2 - 2 * cross * a * b + own[:, edge] * b**2) / det
-        value = -0.5 * (d2 - less + logdet + np.log(det) + 2 * LOG_2PI)
-        take(value, log_chance[:, edge] + log_chance[:, BOTTOM], (edge, BOTTOM))
-    shape = best + hidden
+    limit = np.where(seen.cut.T[:, n], 0.0, _LIMIT)
+    np.minimum(residual[:2], limit[:2], out=residual[:2])
+    np.maximum(residual[2:], limit[2:], out=residual[2:])
+    weight, logdet = spd_inverse(np.moveaxis(innovation, (0, 1), (-2, -1)))
+    weight = np.moveaxis(weight, (-2, -1), (0, 1))
+    own, cross = weight[range(4), range(4)], weight[SIDES, BOTTOM]
+    det = own[SIDES] * own[BOTTOM] - cross**2
+    odds, density = np.zeros((2, len(_HIDDEN), *logdet.shape))
+    odds[1:5], odds[5:] = visible.log_hidden, visible.log_hidden[SIDES] + visible.log_hidden[BOTTOM]
+    density -= 0.5 * (logdet + LOG_2PI * _USED.sum(0)[:, None, None])
+    density[1:5] -= 0.5 * np.log(own)
+    density[5:] -= 0.5 * np.log(det)
+    pulled = sum(_of(weight[:, edge], cell) * residual[edge] for edge in range(4))
+    own, cross, det = _of(own, cell), _of(cross, cell), _of(det, cell)
+    # The squares that are spared where an edge, or one of the sides and the bottom, need not fit.
+    spared = np.zeros((len(_HIDDEN), len(t)))
+    spared[1:5] = pulled**2 / own
+    a, b = pulled[SIDES], pulled[BOTTOM]
+    spared[5:] = (own[BOTTOM] * a**2 - 2 * cross * a * b + own[SIDES] * b**2) / det
+    value = _of(odds + density, cell) + 0.5 * (spared - (residual * pulled).sum(0))
+    best = value.argmax(0)
+    shape, hidden, used = value.max(0), _of(odds, cell)[best, np.arange(len(t))], _USED[:, best]
     posed = np.flatnonzero(seen.posed[n])
     if len(posed):
-        at, who = n[posed], (t[posed], c[posed] if spread.shape[1] > 1 else 0)
+        at, who = n[posed], (t[posed], c[posed] if spread.shape[-1] > 1 else 0)
         away = seen.theta[at] - state[t[posed], c[posed], :3]
-        weigh, logdet3 = spd_inverse(seen.covariance[at] + spread[who][:, :3, :3])
+        weigh, logdet3 = spd_inverse(seen.covariance[at] + np.moveaxis(spread[:3, :3], (0, 1), (-2, -1))[who])
         far = (away * (weigh @ away[..., None])[..., 0]).sum(1)
         shape[posed] = np.where(far < s.posed_d2, -0.5 * (far + logdet3 + 3 * LOG_2PI) + np.log(s.posed_volume), -1e3)
-        hidden[posed], used[posed, TOP] = 0.0, far < 9.0
-    p = visible.detected[t, c]
+        hidden[posed], used[TOP, posed] = 0.0, far < 9.0
+    p = _of(visible.detected, cell)
     gain = shape + np.log(p / (1 - p)) - np.log(s.clutter)
-    sharp = visible.sharp[t, c]
+    sharp = _of(visible.sharp, cell)
     gain += np.log((1 - s.odd_score) * sharp * seen.score[n] ** (sharp - 1) + s.odd_score)
     gain -= s.twin_penalty * seen.twin[n]
-    return Gains(t, n, gain, shape, used, hidden, residual)
+    return Gains(t, n, c, gain, shape, used, hidden, residual)
+
+
+def _near(
+    seen: Sightings, n: np.ndarray, cell: np.ndarray, expected: Expectation, innovation: np.ndarray
+) -> np.ndarray:
+    """Indices of the pairs of which two of the sides and the upper edge are near, or that have key points."""
+    count = 2 * seen.posed[n]
+    for edge in (LEFT, TOP, RIGHT):
+        reach_px = NEAR_SIGMAS * np.sqrt(innovation[edge, edge]) * expected.tall_px
+        low, high = expected.edges_px[edge] - reach_px, expected.edges_px[edge] + reach_px
+        at_px, cut = seen.edges_px[:, edge], seen.cut[:, edge]
+        # Beyond the picture's edge the body may go on.
+        at_least = np.where(cut, np.inf, at_px) if edge == RIGHT else at_px
+        at_most = at_px if edge == RIGHT else np.where(cut, -np.inf, at_px)
+        count += (at_least[n] > _of(low, cell)) & (at_most[n] < _of(high, cell))
+    return np.flatnonzero(count >= 2)
+
+
+def _of(values: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """(..., K) from (..., T, C), of cells (K,) numbered body by body."""
+    return values.reshape(*values.shape[:-2], -1)[..., cell]
 
 
 def measurement(
-    seen: Sightings, found: Gains, chosen: np.ndarray, c: np.ndarray, expected: Expectation, at_mean: np.ndarray,
-    body: BodySettings, volume: float, independent: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Of K matched boxes, of their edges or their key points: information (K, 6, 6), vector (K, 6), sum of squares (K,)
-    at the origin, and log of the densities' factors (K,). `volume`: see `posed_volume`; `independent`: share of what
+    seen: Sightings, found: Gains, sure: np.ndarray, expected: Expectation, at_mean: np.ndarray, offset_s: np.ndarray,
+    body: BodySettings, s: AssociationSettings, independent: float,
+) -> Said:  # fmt: skip
+    """What K matched boxes say, by edges or key points, of the T bodies that are expected. `sure`: (K,), how much each
+    counts. `at_mean`: (T, 6), where the expectation holds; `offset_s`: (C,), and when. `independent`: share of what
     edges say that is new."""
-    i, n, residual = found.body[chosen], found.box[chosen], found.residual[chosen]
-    # A cut edge that the body passes, as it should, has nothing to say.
-    keep = found.used[chosen] * ~(seen.cut[n] & (residual == 0))
+    i, c, n = found.body, found.camera, found.box
+    t, cameras = expected.tall_px.shape
+    # A cut edge that the body passes, as it should, has nothing to say; nor have the edges of who has key points.
+    keep = found.used * ~(seen.cut.T[:, n] & (found.residual == 0)) * ~seen.posed[n]
     # A detector that is not sure of a body is not sure of its edges either.
     trust = np.clip(seen.score[n], 0.2, 1.0) ** 2
-    weight = independent * keep * trust[:, None] / expected.noise[i, c]
-    j = np.zeros((len(i), 4, 6))
-    j[..., :4] = expected.jacobian[i, c]
-    j[..., 4:] = j[..., :2] * seen.offset_s[seen.camera[n], None, None]
-    weighted = (j * weight[..., None]).swapaxes(-1, -2)
-    y = residual + (j @ at_mean[i][..., None])[..., 0]
-    information, vector = weighted @ j, (weighted @ y[..., None])[..., 0]
-    squares = (weight * y**2).sum(1)
-    factor = 0.5 * (np.where(keep > 0, np.log(np.maximum(weight, 1e-12)) - LOG_2PI, 0.0)).sum(1)
-    posed = seen.posed[n]
-    if posed.any():
-        rows = n[posed]
-        lift = np.zeros((posed.sum(), 3, 6))
-        lift[:, [0, 1, 2], [0, 1, 2]] = 1.0
-        lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[seen.camera[rows]]
-        # Arms that reach make a box wide, so who has key points has no width of their own.
-        theta, lean = seen.theta[rows], np.array([body.lean_sigma_m, body.lean_sigma_m, body.stoop_sigma_m]) ** 2
-        sharp, logdet = spd_inverse(spd_inverse(seen.information[rows] + LOOSE)[0] + np.diag(lean))
-        sharp *= body.keypoint_independent
-        right = (sharp @ theta[..., None])[..., 0]
-        information[posed] = lift.swapaxes(1, 2) @ sharp @ lift
-        vector[posed] = (lift.swapaxes(1, 2) @ right[..., None])[..., 0]
-        squares[posed] = (theta * right).sum(1)
-        factor[posed] = 0.5 * (3 * (np.log(body.keypoint_independent) - LOG_2PI) - logdet) + np.log(volume)
-    return information, vector, squares, factor
+    weight = independent * keep * trust / expected.noise[:, i, c]
+    factor = 0.5 * np.where(keep > 0, np.log(np.maximum(weight, 1e-12)) - LOG_2PI, 0.0).sum(0)
+    # All edges in all cameras of a body are one measurement of its state; those of no match count for nothing.
+    weights, y = np.zeros((2, t, cameras, 4))
+    weights[i, c], y[i, c] = (weight * sure).T, found.residual.T
+    j = np.empty((t, cameras, 4, 6))
+    j[..., :4] = np.moveaxis(expected.jacobian, (0, 1), (-2, -1))
+    j[..., 4:] = j[..., :2] * offset_s[:, None, None]
+    j, y, weights = j.reshape(t, -1, 6), y.reshape(t, -1, 1), weights.reshape(t, -1, 1)
+    y += j @ at_mean[..., None]
+    weighted = (j * weights).swapaxes(-1, -2)
+    said = Said(
+        weighted @ j, (weighted @ y)[..., 0], (weights * y**2).sum((1, 2)), np.bincount(i, factor, t),
+        # Against the score that somebody seen whole has on average.
+        np.bincount(i, sure * np.minimum(seen.score[n] * (1 + 1 / s.sharp), 1.0) * ~seen.twin[n], t),
+        np.bincount(i, found.used[TOP], t),
+    )  # fmt: skip
+    posed = np.flatnonzero(seen.posed[n])
+    if len(posed):
+        _add_key_points(said, seen, i[posed], n[posed], sure[posed], body, s)
+    return said
+
+
+def _add_key_points(
+    said, seen: Sightings, i: np.ndarray, n: np.ndarray, sure: np.ndarray, body: BodySettings, s
+) -> None:
+    """What the key points of boxes `n` say of bodies `i`. Arms that reach make a box wide, so who has them has no width
+    of their own."""
+    lift = np.zeros((len(n), 3, 6))
+    lift[:, range(3), range(3)] = 1.0
+    lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[seen.camera[n]]
+    theta, lean = seen.theta[n], np.array([body.lean_sigma_m, body.lean_sigma_m, body.stoop_sigma_m]) ** 2
+    sharp, logdet = spd_inverse(spd_inverse(seen.information[n] + LOOSE)[0] + np.diag(lean))
+    sharp = sharp * (body.keypoint_independent * sure[:, None, None])
+    right = (sharp @ theta[..., None])[..., 0]
+    np.add.at(said.information, i, lift.swapaxes(1, 2) @ sharp @ lift)
+    np.add.at(said.vector, i, (lift.swapaxes(1, 2) @ right[..., None])[..., 0])
+    np.add.at(said.squares, i, (theta * right).sum(1))
+    factor = 0.5 * (3 * (np.log(body.keypoint_independent) - LOG_2PI) - logdet) + np.log(s.posed_volume)
+    np.add.at(said.factor, i, factor)

@@ -8,33 +8,18 @@ import numpy as np
 
 
 def spd_inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse (..., n, n) and log-determinant (...) of symmetric positive definite matrices, by Cholesky's factors."""
-    n = matrix.shape[-1]
-    a = np.ascontiguousarray(np.moveaxis(matrix, (-2, -1), (0, 1)))
-    low: list[list] = [[None] * n for _ in range(n)]
-    for i in range(n):
-        for j in range(i + 1):
-            left = a[i, j]
-            for k in range(j):
-                left = left - low[i][k] * low[j][k]
-            low[i][j] = np.sqrt(np.maximum(left, 1e-300)) if i == j else left / low[j][j]
-    logdet = 2 * sum(np.log(low[i][i]) for i in range(n))
-    inverse: list[list] = [[None] * n for _ in range(n)]  # of the factor, lower triangle
-    for i in range(n):
-        inverse[i][i] = 1 / low[i][i]
-        for j in range(i):
-            total = low[i][j] * inverse[j][j]
-            for k in range(j + 1, i):
-                total = total + low[i][k] * inverse[k][j]
-            inverse[i][j] = -total * inverse[i][i]
-    out = np.empty(a.shape)
-    for i in range(n):
-        for j in range(i + 1):
-            total = inverse[i][i] * inverse[i][j]
-            for k in range(i + 1, n):
-                total = total + inverse[k][i] * inverse[k][j]
-            out[i, j] = out[j, i] = total
-    return np.moveaxis(out, (0, 1), (-2, -1)), logdet
+    """Inverse (..., n, n) and log-determinant (...) of symmetric positive definite matrices, by symmetric sweeps of one
+    row and column after the other (Dempster, Elements of Continuous Multivariate Analysis, 1969, 4.3)."""
+    a = np.array(np.moveaxis(matrix, (-2, -1), (0, 1)), order="C")
+    pivots = np.empty(a.shape[1:])
+    for k in range(len(a)):
+        pivot = pivots[k] = np.maximum(a[k, k], 1e-300)
+        column = a[:, k].copy()
+        root = column / np.sqrt(pivot)
+        a -= root[:, None] * root
+        a[k] = a[:, k] = column / pivot
+        a[k, k] = -1 / pivot
+    return np.moveaxis(-a, (0, 1), (-2, -1)), np.log(pivots).sum(0)
 
 
 def solve(

@@ -37,7 +37,7 @@ class Upkeep:
         chance = np.where(self.seen.looked, matches.detected[rows], 0.0)
         fade = float(np.exp(-self.dt_s / FADING_S))
         changed = matches.changed[rows].tolist()
-        count, quality = has.sum(1).tolist(), matches.quality[rows].sum(1).tolist()
+        count, quality = has.sum(1).tolist(), matches.quality[rows].tolist()
         expected = np.where(has, 1.0, chance).sum(1).tolist()
         evidence = (has - 0.8 * chance * ~has).sum(1).tolist()
         of, cameras = np.nonzero(has)
