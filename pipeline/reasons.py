@@ -61,6 +61,15 @@ TOO_SMALL = "too small to look at: {amount}"
 CAMERAS_UNSURE = "the cameras were not sure either ({share})"
 SMALL_AMOUNT = "settled at once: a small amount, {amount}"
 
+# What a case is about; the correction that settles it goes on with why.
+SAYS_NOT_TAKEN = "the shopper says it was not taken"
+SAYS_PUT_BACK = "the shopper says it was put back"
+SAYS_OTHER_PRODUCT = "the shopper says it is another product"
+SAYS_WRONG_PRICE = "the shopper says the price is wrong"
+SAYS_MISSING = "the shopper says something is missing"
+HELD_LINE = "the line was held for review"
+HELD_NOTES = "notes were held for review"
+
 # A camera.
 NO_PICTURE_FOR = "no picture for {seconds} s"
 PICTURES_AGAIN = "pictures again"
@@ -104,6 +113,10 @@ _PLACES = {
     "size": r"\d+x\d+", "expected_size": r"\d+x\d+", "days": r"[\d.e+]+",
 }  # fmt: skip
 _NESTED = "why"
+_SUBJECTS = (
+    SAYS_NOT_TAKEN, SAYS_PUT_BACK, SAYS_OTHER_PRODUCT, SAYS_WRONG_PRICE, SAYS_MISSING, HELD_LINE, HELD_NOTES,
+)  # fmt: skip
+_SETTLED = "{subject}: {why}"
 
 
 @dataclass(frozen=True)
@@ -150,11 +163,20 @@ WRITTEN: tuple[str, ...] = tuple(
 """All sentences above; those with more words of their own first, so that the most particular one is found."""
 
 
+def settled(subject: str, why: str) -> str:
+    """What a correction says: what its case was about, and why it was decided so, which may be empty."""
+    return _SETTLED.format(subject=subject, why=why) if why else subject
+
+
 def read(text: str) -> Reasons:
     """What was written, taken apart. A part that is none of `WRITTEN`, as what a person wrote, is kept as it is."""
     for template, pattern in _nesting():
         if match := pattern.fullmatch(text):
             return Reasons((Reason(template, {**match.groupdict(), _NESTED: read(match[_NESTED])}),))
+    for subject in _SUBJECTS:
+        if text.startswith(f"{subject}: "):
+            why = read(text.removeprefix(f"{subject}: "))
+            return Reasons((Reason(_SETTLED, {"subject": Reason(subject), "why": why}),))
     head, separator, rest = text.partition(SEPARATOR)
     if not separator:
         return Reasons((_one(text),))

@@ -21,6 +21,7 @@ from pipeline.cart.tables import exits
 from pipeline.errors import CaseError, CorrectionError, StaleCaseError, UnknownCaseError
 from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.observe.logs import get_logger
+from pipeline.reasons import settled
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
 from pipeline.review.around import Around
@@ -299,7 +300,7 @@ class ReviewDesk:
         rule: str | None = None,
     ) -> Outcome:  # fmt: skip
         plan, other = plan_of(case, receipt, request), None
-        reason = ": ".join(filter(None, [SAID[case.kind], request.reason.strip()]))
+        reason = settled(SAID[case.kind], request.reason.strip())
         new = receipt
         if plan.move:
             taker = newest_in(db, plan.move.to_receipt_id)

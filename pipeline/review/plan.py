@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pipeline import reasons
 from pipeline.cart.corrections import AddLine, Change, ChargeLine, Refund, RemoveLine, SetProduct, SetQuantity
 from pipeline.errors import CaseError
 from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.review.model import HELD_NOTES, Case, Request
 
 SAID = {
-    "not-taken": "the shopper says it was not taken",
-    "put-back": "the shopper says it was put back",
-    "other-product": "the shopper says it is another product",
-    "wrong-price": "the shopper says the price is wrong",
-    "missing-item": "the shopper says something is missing",
-    "held-line": "held for review",
-    "held-notes": "notes for review",
+    "not-taken": reasons.SAYS_NOT_TAKEN,
+    "put-back": reasons.SAYS_PUT_BACK,
+    "other-product": reasons.SAYS_OTHER_PRODUCT,
+    "wrong-price": reasons.SAYS_WRONG_PRICE,
+    "missing-item": reasons.SAYS_MISSING,
+    "held-line": reasons.HELD_LINE,
+    "held-notes": reasons.HELD_NOTES,
 }
 """What a case is about, in words for receipts and queues."""
 

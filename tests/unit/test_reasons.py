@@ -13,7 +13,7 @@ from pipeline import reasons
 from pipeline.cart.fold import CartState, fold
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
-from pipeline.reasons import WRITTEN, is_written, read
+from pipeline.reasons import WRITTEN, is_written, read, settled
 from pipeline.texts import translations
 from tests.unit.cart.events import BREAD, COLA, WATER, pick, put_back, small_catalogue, visit
 
@@ -38,7 +38,7 @@ def sentences():
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") in ("reason", "Reason")]
     literals = {n.args[0].value for n in calls if isinstance(n.args[0], ast.Constant)}
     assert len(literals) > 20 and len(WRITTEN) > 30
-    return sorted({*WRITTEN, *literals})
+    return sorted({*WRITTEN, *literals, reasons._SETTLED})
 
 
 @pytest.mark.parametrize("sentence", sentences())
@@ -95,6 +95,17 @@ def test_several_of_them_one_in_another():
 )
 def test_what_cameras_and_clips_say(written, told):
     assert french(written) == told
+
+
+def test_what_a_correction_settles_and_why():
+    written = settled(reasons.SAYS_PUT_BACK, "settled at once: a small amount, 1.49 EUR")
+    assert str(read(written)) == written
+    assert french(written) == (
+        "le client dit l'avoir remis en rayon : réglé tout de suite : un petit montant, 1.49 EUR"
+    )
+    by_hand = settled(reasons.HELD_LINE, "blue can, seen twice")
+    assert french(by_hand) == "la ligne était retenue pour vérification : blue can, seen twice"
+    assert french(settled(reasons.HELD_NOTES, "")) == "des remarques étaient retenues pour vérification"
 
 
 @given(st.data())

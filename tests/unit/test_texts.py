@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
 
 from pipeline import texts
 from pipeline.gate.desk import WELCOME, WELCOME_PARTY
@@ -53,6 +54,17 @@ def test_gates_displays_have_their_french(said):
 
 def test_gates_can_have_every_language():
     assert set(get_args(EntrySettings.model_fields["language"].annotation)) == set(texts.LANGUAGES)
+
+
+def test_no_text_has_two_translations():
+    """All files of a language are one catalogue, in which the last one would win."""
+    told: dict[object, set] = {}
+    for path in (texts.FOLDER / "fr" / "LC_MESSAGES").glob("*.po"):
+        with path.open("rb") as file:
+            for message in read_po(file, locale="fr"):
+                if message.id:
+                    told.setdefault(message.id, set()).add(message.string)
+    assert {text: said for text, said in told.items() if len(said) > 1} == {}
 
 
 def test_placeholders_are_the_same_in_both_languages():

@@ -30,7 +30,6 @@ OUTCOMES = {
     "elsewhere": N_("settled by another correction"),
 }
 STATUSES = {"billed": N_("charged"), "held": N_("held, not charged yet"), "let-go": N_("let go, not charged")}
-STATES = {"open": N_("open"), "second-look": N_("second look"), "resolved": N_("settled")}
 CLIP_STATES = {
     "missing": N_("This clip is missing."),
     "corrupt": N_("This clip is damaged."),

@@ -38,7 +38,7 @@ def test_a_held_line_that_is_confirmed_is_charged(shop):
     shop.settle()
     receipt = shop.receipt()
     assert not receipt.held_for_review and receipt.total_minor == shop.paid() == 149 + 101 + 55
-    assert (receipt.correction.by, receipt.correction.reason) == ("rita", "held for review: seen on cam1")
+    assert (receipt.correction.by, receipt.correction.reason) == ("rita", "the line was held for review: seen on cam1")
     assert shop.desk.queue() == []
     (decided,) = shop.desk.resolved()
     assert (decided.outcome, decided.upheld, decided.decided_by) == ("confirm", None, "rita")

@@ -83,7 +83,7 @@ def test_a_run_is_reviewed_on_the_command_line(tmp_path):
     (held,) = json.loads(walkout("queue", run, "--json"))["cases"]
     assert held["shopper_id"] == "ben" and "1 to decide" in walkout("queue", run)
     shown = walkout("show", run, held["case_id"])
-    assert "> line 2, Cola: Held" in shown and "opened: held for review" in shown
+    assert "> line 2, Cola: Held" in shown and "opened: the line was held for review" in shown
     assert json.loads(walkout("show", run, held["case_id"], "--json"))["case"]["case_id"] == held["case_id"]
     anna = receipts["anna"]["receipt_id"]
     case_id = walkout("dispute", run, "anna", anna, "not-taken", "--line", "1", "--text", "no").strip()

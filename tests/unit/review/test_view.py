@@ -72,7 +72,8 @@ def test_history_tells_what_happened(shop, desk):
     desk.resolve(case.case_id, "product", "rita", "k1", gtin=COLA, reason="blue can")
     view = desk.view(case.case_id)
     assert [h.what for h in view.history] == [
-        "opened: held for review", "took the case", "version 2: Cola instead of Bread", "decided: product, 1.49 EUR",
+        "opened: the line was held for review", "took the case", "version 2: Cola instead of Bread",
+        "decided: product, 1.49 EUR",
     ]  # fmt: skip
     assert [v.version for v in view.versions] == [1, 2] and view.receipt == view.versions[-1]
 
