@@ -113,6 +113,7 @@ _PLACES = {
     "size": r"\d+x\d+", "expected_size": r"\d+x\d+", "days": r"[\d.e+]+",
 }  # fmt: skip
 _NESTED = "why"
+_DECIMALS, _DECIMAL_MARK = ("share", "amount", "seconds", "days"), "."
 _SUBJECTS = (
     SAYS_NOT_TAKEN, SAYS_PUT_BACK, SAYS_OTHER_PRODUCT, SAYS_WRONG_PRICE, SAYS_MISSING, HELD_LINE, HELD_NOTES,
 )  # fmt: skip
@@ -128,8 +129,7 @@ class Reason:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def said(self, translate: Callable[[str], str]) -> str:
-        values = {name: v.said(translate) if isinstance(v, Reason | Reasons) else v for name, v in self.values.items()}
-        return translate(self.text).format(**values)
+        return translate(self.text).format(**{name: _said(name, v, translate) for name, v in self.values.items()})
 
     def __str__(self) -> str:
         return self.said(lambda text: text)
@@ -147,6 +147,14 @@ class Reasons:
 
     def __str__(self) -> str:
         return self.said(lambda text: text)
+
+
+def _said(name: str, value: Any, translate: Callable[[str], str]) -> Any:
+    if isinstance(value, Reason | Reasons):
+        return value.said(translate)
+    if name in _DECIMALS and isinstance(value, str):
+        return value.replace(_DECIMAL_MARK, translate(_DECIMAL_MARK))
+    return value
 
 
 def reason(text: str, /, **values: Any) -> Reason:

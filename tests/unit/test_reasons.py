@@ -85,7 +85,7 @@ def test_several_of_them_one_in_another():
             "être décodés : données illisibles",
         ),
         ("Connection refused", "connexion refusée"),
-        ("no picture for 2.4 s", "pas d'image depuis 2.4 s"),
+        ("no picture for 2.4 s", "pas d'image depuis 2,4 s"),
         (
             "evidence /var/clips: a/b.mp4 cannot be written: No space left on device",
             "preuves /var/clips : a/b.mp4 ne peut pas être écrit : plus d'espace disponible sur le disque",
@@ -101,7 +101,7 @@ def test_what_a_correction_settles_and_why():
     written = settled(reasons.SAYS_PUT_BACK, "settled at once: a small amount, 1.49 EUR")
     assert str(read(written)) == written
     assert french(written) == (
-        "le client dit l'avoir remis en rayon : réglé tout de suite : un petit montant, 1.49 EUR"
+        "le client dit l'avoir remis en rayon : réglé tout de suite : un petit montant, 1,49 EUR"
     )
     by_hand = settled(reasons.HELD_LINE, "blue can, seen twice")
     assert french(by_hand) == "la ligne était retenue pour vérification : blue can, seen twice"

@@ -101,7 +101,7 @@ def test_a_corrected_receipt_in_french_says_why_in_french(receipt):
     new = fixed(receipt, RemoveLine(line_id="2"), prices=book(THREE_FOR_TWO, {**TENTH, "coupon": True}))
     settled = new.correction.model_copy(update={"reason": "settled at once: a small amount, 0.30 EUR"})
     page = words(html_of(new.model_copy(update={"correction": settled}), PaperSettings(locale="fr-FR")))
-    assert "réglé tout de suite : un petit montant, 0.30 EUR" in page
+    assert "réglé tout de suite : un petit montant, 0,30 EUR" in page
     assert "retiré : 1 Bread" in page and "removed" not in page
     assert "looked at the film" in words(html_of(new, PaperSettings(locale="fr-FR")))  # what a person wrote stays
 
