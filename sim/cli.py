@@ -261,7 +261,6 @@ def demo(
     import sys
 
     from pipeline import runtime
-    from sim.demo import dispute_a_line
     from sim.record import record as record_scenario
 
     console = Console()
@@ -278,16 +277,12 @@ def demo(
     )
     console.rule("3. Receipts beside the truth")
     score(recording, run)
+    with_pages = importlib.util.find_spec("fastapi") is not None
     console.rule("4. The shopper disputes a line, for the reviewer to look at")
-    disputed = dispute_a_line(run)
-    if disputed is None:
-        console.print("Nobody was billed for anything: there is nothing to dispute.")
+    if with_pages:
+        _dispute(run, console)
     else:
-        console.print(
-            f"The demo lets {disputed.shopper_id} say of {disputed.name}: I put it back. Whether it is so is for the "
-            f"reviewer to see; case {disputed.case_id} has the clips. By hand:"
-        )
-        console.print(f"  {disputed.command(run)}", highlight=False, soft_wrap=True, markup=False)
+        console.print("Left out: disputes and the pages need the 'web' extra.")
     console.rule("5. Look")
     for what, path in (
         ("annotated video", run / "mosaic.mp4"),
@@ -298,7 +293,7 @@ def demo(
     ):
         console.print(f"  {what:20} {path}", highlight=False, soft_wrap=True)
     if serve is None:
-        serve = sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("fastapi") is not None
+        serve = sys.stdin.isatty() and sys.stdout.isatty() and with_pages
     if not serve:
         console.print(f"  {'the pages':20} walkout web serve {run} --demo", highlight=False, soft_wrap=True)
         return
@@ -306,6 +301,21 @@ def demo(
 
     console.rule("6. The pages; Ctrl-C ends")
     serve_site(run, port=free_port("127.0.0.1", port), demo=True)
+
+
+def _dispute(run: Path, console: Console) -> None:
+    from sim.demo import dispute_a_line
+
+    disputed = dispute_a_line(run)
+    if disputed is None:
+        console.print("Nobody was billed for anything: there is nothing to dispute.")
+        return
+    console.print(
+        f"The demo lets {disputed.shopper_id} say of {disputed.name}: I put it back. Whether it is so is for the "
+        f"reviewer to see; case {disputed.case_id} has the clips. By hand:",
+        highlight=False,
+    )
+    console.print(f"  {disputed.command(run)}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:
