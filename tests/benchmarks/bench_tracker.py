@@ -59,9 +59,9 @@ def windows(room: Room, people: int, steps: int, seed: int = 0):
         out = outlines(bank, state)
         looks = []
         for c, camera_id in enumerate(bank.ids):
-            edges = out.edges_px[:, c] + random.normal(0, 3, (people, 4))
+            edges = out.edges_px[:, c].T + random.normal(0, 3, (people, 4))
             low, high = np.clip(edges[:, :2], 0, SIZE_PX), np.clip(edges[:, 2:], 0, SIZE_PX)
-            shown = out.ahead[:, c] & ((high - low) > 15).all(1) & (random.random(people) < 0.95)
+            shown = out.ahead[c] & ((high - low) > 15).all(1) & (random.random(people) < 0.95)
             xyxy = np.column_stack([low, high])[shown].astype(np.float32)
             n = len(xyxy)
             found = Detections(xyxy, np.full(n, 0.9, np.float32), np.zeros((n, 17, 3), np.float32))

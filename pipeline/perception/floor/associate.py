@@ -88,10 +88,10 @@ class _Association:
         out = outlines(bank, self._states(np.concatenate([start, bodies.others]), every))
         self._visible = visibility(bank, out, bodies.shown, bodies.before, s)
         self._looked = np.flatnonzero(seen.looked)
-        first, then = self._looked[:: s.first_share], np.setdiff1d(self._looked, self._looked[:: s.first_share])
+        early = np.arange(len(self._looked)) % s.first_share == 0
         self._blocks = tuple(
             Block.of(cameras, bank, self._visible, seen, out, bodies.covariance, bodies.free)
-            for cameras in (first, then)
+            for cameras in (self._looked[early], self._looked[~early])
         )
 
     def run(self) -> Matches:
@@ -109,26 +109,26 @@ class _Association:
         mean, covariance, logdet = solve(self._mean, self._prior, information, first.said.vector + then.said.vector)
         covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
         return Matches(
-            self._box, mean, covariance, first.said.quality + then.said.quality, self._visible.detected,
+            self._box, mean, covariance, first.said.quality + then.said.quality, self._visible.detected.T,
             self._changed, self._evidence(mean, information, logdet),
         )  # fmt: skip
 
     def _evidence(self, mean: np.ndarray, information: np.ndarray, logdet: np.ndarray) -> np.ndarray:
-        b, p = self._bodies, self._visible.detected[:, self._looked]
+        b, p = self._bodies, self._visible.detected[self._looked]
         first, then = (block.said for block in self._blocks)
         prior = np.einsum("ti,tij,tj->t", self._mean, self._prior, self._mean)
         least = prior + first.squares + then.squares
         least -= np.einsum("ti,tij,tj->t", mean, self._prior + information, mean)
         posture = np.where(self._changed, b.odds, 0.0)
         factor = first.factor + then.factor
-        return posture + factor + np.log1p(-p).sum(1) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
+        return posture + factor + np.log1p(-p).sum(0) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
 
     def _states(self, mean: np.ndarray, cameras: np.ndarray) -> np.ndarray:
-        """float64 (T, C, 4), at each camera's own instant."""
+        """float64 (T, C, 4), at each camera's own instant; (T, 1, 4) if that is the same for all."""
         offset_s = self._seen.offset_s[cameras]
-        state = np.broadcast_to(mean[:, None, :4], (len(mean), len(cameras), 4))
+        state = mean[:, None, :4]
         if offset_s.any():
-            state = state.copy()
+            state = np.repeat(state, len(cameras), axis=1)
             state[..., :2] += offset_s[:, None] * mean[:, None, 4:]
         return state
 
@@ -178,10 +178,14 @@ class _Association:
         """Who has few boxes that fit a head where it should be may have bent down; who was bent may have got up. Each
         posture is worth what its best boxes are worth beyond what they are to others. bool (T,): who changed."""
         b = self._bodies
-        due = self._visible.detected[:, self._looked].sum(1)
+        due = self._visible.detected[self._looked].sum(0)
         heads = sum(block.said.heads for block in self._blocks)
         headless = (due > 1) & (heads < self._s.heads_due * due)
-        doubt = np.flatnonzero(b.bent | (headless & ~b.posed))
+        # Whoever has no box near speaks for nothing.
+        near = np.zeros(len(b.mean), bool)
+        for block in self._blocks:
+            near[block.body] = True
+        doubt = np.flatnonzero(near & (b.bent | (headless & ~b.posed)))
         if len(doubt):
             stay = self._worth(doubt, b.mean, b.covariance)
             change = self._worth(doubt, b.other_mean, b.other_covariance) + b.odds[doubt]
@@ -223,13 +227,13 @@ class _Association:
         return best.sum(1)
 
     def _spread(self, covariance: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """Covariance (4, 4, T, C or 1) of (x, y, h, r) at each camera's instant."""
+        """Covariance (4, 4, C or 1, T) of (x, y, h, r) at each camera's instant."""
         offset = self._seen.offset_s[block]
         if offset.any():
-            lift = np.zeros((len(block), 4, 6))
-            lift[:, range(4), range(4)] = 1.0
-            lift[:, 0, 4] = lift[:, 1, 5] = offset
-            spread = lift @ covariance[:, None] @ lift.swapaxes(-1, -2)
+            lift = np.zeros((len(block), 1, 4, 6))
+            lift[..., range(4), range(4)] = 1.0
+            lift[:, 0, 0, 4] = lift[:, 0, 1, 5] = offset
+            spread = lift @ covariance @ lift.swapaxes(-1, -2)
         else:
-            spread = covariance[:, None, :4, :4]
+            spread = covariance[None, :, :4, :4]
         return np.ascontiguousarray(np.moveaxis(spread, (-2, -1), (0, 1)))

@@ -9,12 +9,11 @@ import numpy as np
 
 from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP, CameraBank, Outlines
 from pipeline.perception.floor.expect import Visibility
+from pipeline.perception.floor.nearby import within
 from pipeline.perception.floor.sightings import Sightings
 
 GATE_HEIGHTS = 0.5
 """Pairs whose boxes' upper edges or middles are further apart than this, beyond the uncertainty, are not looked at."""
-_APART_PX = 1e6
-"""Cameras' pictures are laid side by side so far apart, to be searched at once."""
 
 
 @dataclass
@@ -71,26 +70,16 @@ def near(
     """Pairs of body, box and place of the camera, (K,) each: by where boxes are from left to right, and by their upper
     edge, as the lower is often hidden."""
     t = len(covariance)
-    edges, tall, jacobian = out.edges_px[:t, cameras], out.tall_px[:t, cameras], out.jacobian[:t, cameras]
+    left, top, right, _ = out.edges_px[:, cameras, :t]
+    jacobian = np.abs(out.jacobian[..., :t][:, :, cameras])
     spread_m = np.sqrt(np.maximum(covariance[:, 0, 0], covariance[:, 1, 1]))
-    wide = GATE_HEIGHTS * tall + 3 * np.abs(jacobian[..., :2]).max((-1, -2)) * spread_m[:, None]
-    high = wide + 3 * np.sqrt(covariance[:, 2, 2])[:, None] * np.abs(jacobian[..., TOP, 2])
-    middle = (edges[..., LEFT] + edges[..., RIGHT]) / 2
+    wide = GATE_HEIGHTS * out.tall_px[cameras, :t] + 3 * jacobian[:, :2].max((0, 1)) * spread_m
+    high = wide + 3 * np.sqrt(covariance[:, 2, 2]) * jacobian[TOP, 2]
+    middle, wide, high, top = (a.ravel() for a in ((left + right) / 2, wide, high, top))
     box_middle = (seen.edges_px[:, LEFT] + seen.edges_px[:, RIGHT]) / 2
-    along = _side_by_side(box_middle, seen.camera)
-    order = np.argsort(along)
-    along = along[order]
-    begin = np.searchsorted(along, _side_by_side(middle - wide, cameras).ravel() - 1)
-    count = np.searchsorted(along, _side_by_side(middle + wide, cameras).ravel() + 1) - begin
-    cell = np.repeat(np.arange(count.size), count)
-    n = order[np.arange(len(cell)) + np.repeat(begin - (np.cumsum(count) - count), count)]
-    close = np.abs(box_middle[n] - middle.ravel()[cell]) < wide.ravel()[cell]
-    close &= np.abs(seen.edges_px[n, TOP] - edges[..., TOP].ravel()[cell]) < high.ravel()[cell]
-    n, cell = n[close], cell[close]
-    body, camera = np.divmod(cell, len(cameras))
+    cell, n = within(box_middle, seen.camera, middle - wide, middle + wide, np.repeat(cameras, t))
+    close = np.abs(box_middle[n] - middle[cell]) < wide[cell]
+    close &= np.abs(seen.edges_px[n, TOP] - top[cell]) < high[cell]
+    n, (camera, body) = n[close], np.divmod(cell[close], t)
     may = free[body if len(free) > 1 else 0, n]
     return body[may], n[may], camera[may]
-
-
-def _side_by_side(u_px: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    return np.clip(u_px, -_APART_PX / 4, _APART_PX / 4) + camera * _APART_PX

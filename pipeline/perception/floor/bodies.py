@@ -79,10 +79,11 @@ def undistorted_box(camera: Camera, box_xyxy_px: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outlines:
-    """Boxes of T bodies in C cameras, not cut at the picture's edge.
+    """Boxes of T bodies in C cameras, not cut at the picture's edge. Edges first and bodies last, so that loops run
+    along bodies.
 
-    `edges_px`: float64 (T, C, 4). `jacobian`: float64 (T, C, 4, 4) by (x, y, h, r). `depth_m`: float64 (T, C) of the
-    body's middle. `ahead`: bool (T, C), the whole body is before the camera.
+    `edges_px`: float64 (4, C, T). `jacobian`: float64 (4, 4, C, T), of each edge by (x, y, h, r). `depth_m`: float64
+    (C, T) of the body's middle. `ahead`: bool (C, T), the whole body is before the camera.
     """
 
     edges_px: np.ndarray
@@ -92,46 +93,43 @@ class Outlines:
 
     @property
     def tall_px(self) -> np.ndarray:
-        """float64 (T, C)."""
-        return np.maximum(self.edges_px[..., BOTTOM] - self.edges_px[..., TOP], 1.0)
+        """float64 (C, T)."""
+        return np.maximum(self.edges_px[BOTTOM] - self.edges_px[TOP], 1.0)
 
 
 def outlines(bank: CameraBank, state: np.ndarray) -> Outlines:
     """`state`: float64 (T, C, 4) or (T, 1, 4), (x, y, h, r) of each body at each camera's own instant."""
-    t, c, n = len(state), len(bank.ids), len(PROFILE)
-    # Discs, edges and derivatives are the first axes in here, so that all loops run along bodies and cameras.
-    x, y, h, r = np.moveaxis(np.broadcast_to(state, (t, c, 4)), -1, 0)
-    towards = bank.position_m[:, 0] - x, bank.position_m[:, 1] - y
+    x, y, h, r = np.ascontiguousarray(state.T)  # (C or 1, T) each
+    c, t, n = len(bank.ids), len(state), len(PROFILE)
+    eye_m, focal_px = bank.position_m[:, :, None], bank.focal_px[:, None]
+    p = np.moveaxis(bank.projection, 0, -1)[..., None]  # (3, 4, C, 1)
+    towards = eye_m[:, 0] - x, eye_m[:, 1] - y
     far = np.maximum(np.hypot(*towards), 1e-6)
-    p = bank.projection
     z = _SHARES[:, None, None] * h
 
     def image(row: int, z: np.ndarray) -> np.ndarray:
         # All discs are over one point: the image of (x, y, z) is that of (x, y, 0) and z times a column.
-        return p[:, row, 2] * z + (p[:, row, 0] * x + p[:, row, 1] * y + p[:, row, 3])
+        return p[row, 2] * z + (p[row, 0] * x + p[row, 1] * y + p[row, 3])
 
     across, down, depth = image(0, z[:n]), image(1, z[n:]), image(2, z)
     for row, feet in ((1, down[-1]), (2, depth[-1])):
-        feet += FOOT_M * (p[:, row, 0] * (towards[0] / far) + p[:, row, 1] * (towards[1] / far))
+        feet += FOOT_M * (p[row, 0] * (towards[0] / far) + p[row, 1] * (towards[1] / far))
     safe = np.maximum(depth, NEAREST_M)
     u, v = across / safe[:n], down / safe[n:]
-    half = PROFILE[:, 1, None, None] * (bank.focal_px / safe[:n])  # times r
+    half = PROFILE[:, 1, None, None] * (focal_px / safe[:n])  # times r
     reach = half * r
-    left, right = (u - reach).argmin(0), (u + reach).argmax(0)
-    value, near, share = np.empty((4, t, c)), np.empty((4, t, c)), np.empty((4, t, c))
-    jacobian = np.zeros((4, 4, t, c))
-    for edge, disc, sign in ((LEFT, left, -1), (RIGHT, right, 1)):
-        value[edge], near[edge], wide = (np.take_along_axis(a, disc[None], 0)[0] for a in (u, safe, half))
-        share[edge], jacobian[edge, 3] = _SHARES[disc], sign * wide
+    value, near, share, jacobian = (np.zeros((*shape, c, t)) for shape in ((4,), (4,), (4,), (4, 4)))
+    cell = np.arange(c * t).reshape(c, t)
+    for edge, sign, disc in ((LEFT, -1, (u - reach).argmin(0)), (RIGHT, 1, (u + reach).argmax(0))):
+        at = disc * (c * t) + cell
+        value[edge], near[edge], share[edge] = u.ravel()[at], safe.ravel()[at], _SHARES[disc]
+        jacobian[edge, 3] = sign * half.ravel()[at]
     for edge, end in ((TOP, 0), (BOTTOM, 1)):
         value[edge], near[edge], share[edge] = v[end], safe[n + end], _SHARES[n + end]
     for axis in range(3):
-        jacobian[:, axis] = (p[:, _AXIS, axis].T[:, None] - value * p[:, 2, axis]) / near
+        jacobian[:, axis] = (p[_AXIS, axis] - value * p[2, axis]) / near
     jacobian[:, 2] *= share
-    edges = value + jacobian[:, 3] * r
-    return Outlines(
-        np.moveaxis(edges, 0, -1), np.moveaxis(jacobian, (0, 1), (-2, -1)), depth[2], (depth > NEAREST_M).all(0)
-    )  # fmt: skip
+    return Outlines(value + jacobian[:, 3] * r, jacobian, depth[2], (depth > NEAREST_M).all(0))
 
 
 _SHARES = np.concatenate([PROFILE[:, 0], [1.0, 0.0]])

@@ -59,13 +59,11 @@ def gains(
     spread: np.ndarray, state: np.ndarray, s: AssociationSettings,
 ) -> Gains:  # fmt: skip
     """Of pairs (K,) of body `t` and box `n` in camera `c` of those that are expected, the ones that may be.
-    `spread`: float64 (4, 4, T, C or 1), covariance of (x, y, h, r); `state`: (T, C, 4)."""
+    `spread`: float64 (4, 4, C or 1, T), covariance of (x, y, h, r); `state`: (T, C or 1, 4)."""
     j = expected.jacobian
-    pulled_j = sum(j[:, i, None] * spread[i] for i in range(4))
-    innovation = sum(pulled_j[:, None, i] * j[:, i] for i in range(4))
-    for edge in range(4):
-        innovation[edge, edge] += expected.noise[edge]
-    cell = t * expected.tall_px.shape[1] + c
+    innovation = np.einsum("akct,bkct->abct", np.einsum("aict,ikct->akct", j, spread), j)
+    innovation[range(4), range(4)] += expected.noise
+    cell = c * expected.tall_px.shape[1] + t
     keep = _near(seen, n, cell, expected, innovation)
     t, n, c, cell = t[keep], n[keep], c[keep], cell[keep]
     residual = (seen.edges_px.T[:, n] - _of(expected.edges_px, cell)) / _of(expected.tall_px, cell)
@@ -82,7 +80,7 @@ def gains(
     density -= 0.5 * (logdet + LOG_2PI * _USED.sum(0)[:, None, None])
     density[1:5] -= 0.5 * np.log(own)
     density[5:] -= 0.5 * np.log(det)
-    pulled = sum(_of(weight[:, edge], cell) * residual[edge] for edge in range(4))
+    pulled = np.einsum("abk,bk->ak", _of(weight, cell), residual)
     own, cross, det = _of(own, cell), _of(cross, cell), _of(det, cell)
     # The squares that are spared where an edge, or one of the sides and the bottom, need not fit.
     spared = np.zeros((len(_HIDDEN), len(t)))
@@ -94,8 +92,8 @@ def gains(
     shape, hidden, used = value.max(0), _of(odds, cell)[best, np.arange(len(t))], _USED[:, best]
     posed = np.flatnonzero(seen.posed[n])
     if len(posed):
-        at, who = n[posed], (t[posed], c[posed] if spread.shape[-1] > 1 else 0)
-        away = seen.theta[at] - state[t[posed], c[posed], :3]
+        at, who = n[posed], (c[posed] if spread.shape[2] > 1 else 0, t[posed])
+        away = seen.theta[at] - state[t[posed], c[posed] if state.shape[1] > 1 else 0, :3]
         weigh, logdet3 = spd_inverse(seen.covariance[at] + np.moveaxis(spread[:3, :3], (0, 1), (-2, -1))[who])
         far = (away * (weigh @ away[..., None])[..., 0]).sum(1)
         shape[posed] = np.where(far < s.posed_d2, -0.5 * (far + logdet3 + 3 * LOG_2PI) + np.log(s.posed_volume), -1e3)
@@ -125,7 +123,7 @@ def _near(
 
 
 def _of(values: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """(..., K) from (..., T, C), of cells (K,) numbered body by body."""
+    """(..., K) from (..., C, T), of cells (K,) numbered camera by camera."""
     return values.reshape(*values.shape[:-2], -1)[..., cell]
 
 
@@ -137,18 +135,18 @@ def measurement(
     counts. `at_mean`: (T, 6), where the expectation holds; `offset_s`: (C,), and when. `independent`: share of what
     edges say that is new."""
     i, c, n = found.body, found.camera, found.box
-    t, cameras = expected.tall_px.shape
+    cameras, t = expected.tall_px.shape
     # A cut edge that the body passes, as it should, has nothing to say; nor have the edges of who has key points.
     keep = found.used * ~(seen.cut.T[:, n] & (found.residual == 0)) * ~seen.posed[n]
     # A detector that is not sure of a body is not sure of its edges either.
     trust = np.clip(seen.score[n], 0.2, 1.0) ** 2
-    weight = independent * keep * trust / expected.noise[:, i, c]
+    weight = independent * keep * trust / expected.noise[:, c, i]
     factor = 0.5 * np.where(keep > 0, np.log(np.maximum(weight, 1e-12)) - LOG_2PI, 0.0).sum(0)
     # All edges in all cameras of a body are one measurement of its state; those of no match count for nothing.
     weights, y = np.zeros((2, t, cameras, 4))
     weights[i, c], y[i, c] = (weight * sure).T, found.residual.T
     j = np.empty((t, cameras, 4, 6))
-    j[..., :4] = np.moveaxis(expected.jacobian, (0, 1), (-2, -1))
+    j[..., :4] = expected.jacobian.transpose(3, 2, 0, 1)
     j[..., 4:] = j[..., :2] * offset_s[:, None, None]
     j, y, weights = j.reshape(t, -1, 6), y.reshape(t, -1, 1), weights.reshape(t, -1, 1)
     y += j @ at_mean[..., None]

@@ -8,7 +8,7 @@ width drawn back to the person's own; update in information form, so that any nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,17 +101,24 @@ def note_posture(person: Person, s: BodySettings) -> None:
         person.stature_m, person.stature_sigma_m = float(person.mean[H]), float(np.sqrt(person.covariance[H, H]))
 
 
-def predict(people: list[Person], dt_s: float, now_ns: int, damp: np.ndarray, s: BodySettings) -> None:
-    """Move everybody on by `dt_s`. `damp`: bool (T,), who is unseen and not on the way out slows down."""
+def places_m(people: Sequence[Person]) -> np.ndarray:
+    """float64 (T, 2)."""
+    return np.reshape([p.xy_m for p in people], (-1, 2))
+
+
+def predict(
+    people: list[Person], dt_s: float, now_ns: int, has_left: Callable[[Person], bool], s: BodySettings
+) -> None:  # fmt: skip
+    """Move everybody on by `dt_s`. Who is unseen slows down, unless they are on the way out, which `has_left` tells."""
     if not people:
         return
     mean = np.stack([p.mean for p in people])
     covariance = np.stack([p.covariance for p in people])
     coasting = np.array([(now_ns - p.seen_ns) / 1e9 > COASTING_S + dt_s for p in people])
+    slower = np.array([unseen and not has_left(p) for p, unseen in zip(people, coasting.tolist(), strict=True)])
     n = len(people)
-    keep_v = np.where(coasting & damp, np.exp(-dt_s / s.coast_damping_s), np.exp(-dt_s / s.steady_s))
-    f = np.zeros((n, 6, 6))
-    f[:, range(6), range(6)] = 1.0
+    keep_v = np.where(slower, np.exp(-dt_s / s.coast_damping_s), np.exp(-dt_s / s.steady_s))
+    f = np.zeros((n, 6, 6)) + np.eye(6)
     f[:, 0, VX] = f[:, 1, VY] = dt_s
     f[:, VX, VX] = f[:, VY, VY] = keep_v
     predicted = np.einsum("tij,tj->ti", f, mean)

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from calibration.camera import Camera
-from pipeline.messages import CameraTracks
+from pipeline.messages import CameraTracks, Detections
 from pipeline.perception.body import EDGE_PX, PARTS, floor_points
 from pipeline.perception.floor.bodies import CameraBank, undistorted_box
+from pipeline.perception.floor.nearby import within
 
 SAME_HEAD, SAME_MIDDLE, SAME_BODY = 0.08, 0.3, 0.8
 """Of two boxes of one body: how far apart their tops (in heights of a standing body as wide as they) and middles (in
@@ -57,87 +59,67 @@ def sightings(
     bank: CameraBank, cameras: dict[str, Camera], looks: Sequence[CameraTracks], now_ns: int, least_score: float
 ) -> Sightings:
     """Flatten one window; a camera that was not looked at has no boxes and says nothing."""
-    by_id = {look.camera_id: look for look in looks}
     count = len(bank.ids)
+    place = {camera_id: c for c, camera_id in enumerate(bank.ids)}
+    looks = sorted((look for look in looks if look.camera_id in place), key=lambda look: place[look.camera_id])
     looked, offset_s = np.zeros(count, bool), np.zeros(count)
-    parts: list[tuple] = []
-    slices, begin = [], 0
-    for c, camera_id in enumerate(bank.ids):
-        look = by_id.get(camera_id)
-        if look is None:
-            slices.append(slice(begin, begin))
-            continue
+    found = [look.detections for look in looks]
+    size = [len(people) for people in found]
+    for look in looks:
+        c = place[look.camera_id]
         looked[c], offset_s[c] = True, (look.captured_at_ns - now_ns) / 1e9
-        people = look.detections
-        size = people.xyxy_px[:, 2:] - people.xyxy_px[:, :2]
-        rows = np.flatnonzero((people.score >= least_score) & (size > 1).all(1))
-        people, n = people[rows], len(rows)
-        slices.append(slice(begin, begin + n))
-        begin += n
-        if not n:
-            continue
-        camera = cameras[camera_id]
-        width, height = camera.size_px
-        box = people.xyxy_px.astype(float)
-        end = np.array([EDGE_PX, EDGE_PX, width - 1 - EDGE_PX, height - 1 - EDGE_PX])
-        cut = np.column_stack([box[:, :2] <= end[:2], box[:, 2:] >= end[2:]])
-        posed = np.zeros(n, bool)
-        information, vector = np.zeros((n, 3, 3)), np.zeros((n, 3))
-        theta, covariance = np.zeros((n, 3)), np.zeros((n, 3, 3))
-        for _, members, _, least, _, _ in PARTS:
-            posed |= (people.keypoints_px[:, members, 2] >= least).any(1)
-        if posed.any():
-            points = floor_points(camera, people[posed])
-            information[posed], vector[posed] = points.information, points.vector
-            theta[posed], covariance[posed] = points.theta, points.covariance
-        parts.append(
-            (np.full(n, c), rows, undistorted_box(camera, box), cut, people.score.astype(float),
-             _twins(box, people.score), look.track_id[rows], information, vector, theta, covariance,
-             posed, people.xyxy_px,
-             people.keypoints_px)
-        )  # fmt: skip
-    if not parts:
-        shapes = (
-            (0,),
-            (0,),
-            (0, 4),
-            (0, 4),
-            (0,),
-            (0,),
-            (0,),
-            (0, 3, 3),
-            (0, 3),
-            (0, 3),
-            (0, 3, 3),
-            (0,),
-            (0, 4),
-            (0, 17, 3),
-        )
-        kinds = (int, int, float, bool, float, bool, int, float, float, float, float, bool, np.float32, np.float32)
-        joined = [np.zeros(shape, kind) for shape, kind in zip(shapes, kinds, strict=True)]
-    else:
-        joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    camera, row, *rest = joined
-    return Sightings(looked, offset_s, camera, row, tuple(slices), *rest)
+    camera = np.repeat(np.array([place[look.camera_id] for look in looks], int), size)
+    row = np.concatenate([np.zeros(0, int), *(np.arange(n) for n in size)])
+    box_px = np.concatenate([np.zeros((0, 4), np.float32), *(people.xyxy_px for people in found)])
+    score = np.concatenate([np.zeros(0, np.float32), *(people.score for people in found)])
+    keep = np.flatnonzero(
+        (score >= least_score) & (box_px[:, 2] - box_px[:, 0] > 1) & (box_px[:, 3] - box_px[:, 1] > 1)
+    )
+    camera, row, box_px, score = camera[keep], row[keep], box_px[keep], score[keep]
+    track = np.concatenate([np.zeros(0, int), *(look.track_id for look in looks)])[keep]
+    keypoints = np.concatenate([np.zeros((0, 17, 3), np.float32), *(people.keypoints_px for people in found)])[keep]
+    ends = np.searchsorted(camera, np.arange(count + 1))
+    slices = tuple(slice(begin, end) for begin, end in pairwise(ends.tolist()))
+    box = box_px.astype(float)
+    edges = box.copy()
+    posed = np.zeros(len(row), bool)
+    for _, members, _, least, _, _ in PARTS:
+        posed |= (keypoints[:, members, 2] >= least).any(1)
+    information, vector = np.zeros((len(row), 3, 3)), np.zeros((len(row), 3))
+    theta, covariance = np.zeros((len(row), 3)), np.zeros((len(row), 3, 3))
+    for c, camera_id in enumerate(bank.ids):
+        mine, of = slices[c], cameras[camera_id]
+        if of.distortion.any():
+            edges[mine] = undistorted_box(of, box[mine])
+        rows = ends[c] + np.flatnonzero(posed[mine])
+        if len(rows):
+            points = floor_points(of, Detections(box_px[rows], score[rows], keypoints[rows]))
+            information[rows], vector[rows] = points.information, points.vector
+            theta[rows], covariance[rows] = points.theta, points.covariance
+    last = np.array([cameras[camera_id].size_px for camera_id in bank.ids]) - 1 - EDGE_PX
+    cut = np.column_stack([box[:, :2] <= EDGE_PX, box[:, 2:] >= last[camera]])
+    return Sightings(
+        looked, offset_s, camera, row, slices, edges, cut, score.astype(float), _twins(box, score, camera), track,
+        information, vector, theta, covariance, posed, box_px, keypoints,
+    )  # fmt: skip
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over the smaller box, of boxes (..., 4): near 1 also for a part of a body within the whole."""
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    smaller = np.minimum(np.prod(a[..., 2:] - a[..., :2], -1), np.prod(b[..., 2:] - b[..., :2], -1))
-    return np.prod(np.maximum(high - low, 0), -1) / np.maximum(smaller, 1e-9)
+    size, other, common = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2], np.maximum(high - low, 0)
+    smaller = np.minimum(size[..., 0] * size[..., 1], other[..., 0] * other[..., 1])
+    return common[..., 0] * common[..., 1] / np.maximum(smaller, 1e-9)
 
 
-def _twins(box: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """bool (N,): the same head and most of the same body as a surer box: one person found twice."""
-    if len(box) < 2:
-        return np.zeros(len(box), bool)
+def _twins(box: np.ndarray, score: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """bool (N,): the same head and most of the same body as a surer box of the camera: one person found twice."""
     wide = box[:, 2] - box[:, 0]
     middle, top = (box[:, 0] + box[:, 2]) / 2, box[:, 1]
+    i, k = within(middle, camera, middle - SAME_MIDDLE * wide, middle + SAME_MIDDLE * wide, camera)
     # Of each pair the surer first; ties by their order.
-    order = np.lexsort((np.arange(len(score)), -score))
-    i, k = np.nonzero(np.triu(np.abs(top[order, None] - top[order]) < SAME_HEAD * 2.5 * wide.max(), 1))
-    i, k = order[i], order[k]
+    surer = (score[i] > score[k]) | ((score[i] == score[k]) & (i < k))
+    i, k = i[surer], k[surer]
     width = np.minimum(wide[i], wide[k])
     same = (np.abs(top[i] - top[k]) < SAME_HEAD * 2.5 * width) & (np.abs(middle[i] - middle[k]) < SAME_MIDDLE * width)
     i, k = i[same], k[same]

@@ -18,7 +18,7 @@ from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
 from pipeline.perception.floor.encounters import Encounter, Encounters
-from pipeline.perception.floor.person import Person, note_posture, predict
+from pipeline.perception.floor.person import Person, note_posture, places_m, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
@@ -86,8 +86,7 @@ class FloorTracker:
         self._now_ns = at_ns
         self._dt_s = dt_s
         everybody = self.everybody() + self._candidates
-        damp = np.array([not self.scene.has_left(p.xy_m, p.mean[4:]) for p in everybody], bool)
-        predict(everybody, dt_s, at_ns, damp, self._settings.body)
+        predict(everybody, dt_s, at_ns, lambda p: self.scene.has_left(p.xy_m, p.mean[4:]), self._settings.body)
 
     def _follow(self, seen: Sightings, free: np.ndarray) -> None:
         """Give boxes to the people who are known: to all at once, then in clusters world by world."""
@@ -140,7 +139,8 @@ class FloorTracker:
         waiting = []
         for candidate in self._candidates:
             door = candidate.at_door or starting
-            near = [p for p in self.people if np.linalg.norm(p.xy_m - candidate.xy_m) < s.beside_m]
+            away = np.linalg.norm(places_m(self.people) - candidate.xy_m, axis=1)
+            near = [self.people[k] for k in np.flatnonzero(away < s.beside_m)]
             if near and candidate.seen_ns == self._now_ns:
                 candidate.near += 1
                 candidate.apart += all(_seen_apart(p, candidate, seen) for p in near)
@@ -191,7 +191,7 @@ class FloorTracker:
         s = self._settings
         close: dict[tuple[str, str], _Closeness] = {}
         active = [p for p in self.people if not p.lost_ns]
-        xy = np.reshape([p.xy_m for p in active], (-1, 2))
+        xy = places_m(active)
         known = np.array([p.alone_s >= s.established_s for p in active], bool)
         reach_m = np.where(known[:, None] & known, s.twin_m, s.doubtful_twin_m)
         near = np.linalg.norm(xy[:, None] - xy, axis=-1) < reach_m
@@ -210,10 +210,11 @@ class FloorTracker:
 
     def _note_alone(self) -> None:
         """Who is seen well, apart from everybody, is getting known."""
-        xy = np.reshape([p.xy_m for p in self.people], (-1, 2))
-        away = np.linalg.norm(xy[:, None] - xy, axis=-1) + np.diag(np.full(len(xy), np.inf))
-        for k, person in enumerate(self.people):
-            if len(person.boxes) >= 2 and away[k].min() > self._settings.alone_m:
+        xy = places_m(self.people)
+        near = np.linalg.norm(xy[:, None] - xy, axis=-1) <= self._settings.alone_m
+        # Everybody is near themselves.
+        for person, others in zip(self.people, near.sum(1).tolist(), strict=True):
+            if len(person.boxes) >= 2 and others == 1:
                 person.alone_s += self._dt_s
 
     def _remove(self) -> None:
@@ -265,7 +266,6 @@ class _Closeness:
 def _seen_apart(a: Person, b: Person, seen: Sightings) -> int:
     """How many cameras have a box for each of the two that are not the same body twice."""
     both = a.boxes.keys() & b.boxes.keys()
-    pairs = [(a.boxes[c], b.boxes[c]) for c in both]
-    return sum(
-        not (seen.twin[i] or seen.twin[k]) and overlap(seen.box_px[i], seen.box_px[k]) < DISTINCT for i, k in pairs
-    )
+    i, k = (np.array([p.boxes[c] for c in both], int) for p in (a, b))
+    apart = ~(seen.twin[i] | seen.twin[k]) & (overlap(seen.box_px[i], seen.box_px[k]) < DISTINCT)
+    return int(np.count_nonzero(apart))

@@ -5,12 +5,12 @@ a camera's own tracks they were."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.perception.floor.associate import Matches
-from pipeline.perception.floor.person import Person, limit, note_posture, other_posture
+from pipeline.perception.floor.person import Moment, Person, limit, note_posture, other_posture
 from pipeline.perception.floor.settings import AssociationSettings, FloorSettings
 from pipeline.perception.floor.sightings import Sightings
 
@@ -48,7 +48,11 @@ class Upkeep:
         cameras, mine = cameras.tolist(), mine.tolist()
         for k, person in enumerate(people):
             person.mean, person.covariance = mean[k], covariance[k]
-            person.trail[-1] = replace(person.trail[-1], mean=mean[k], covariance=covariance[k], seen=count[k] > 0)
+            then = person.trail[-1]
+            person.trail[-1] = Moment(
+                then.at_ns, mean[k], covariance[k], then.predicted_mean, then.predicted_covariance, then.transition,
+                count[k] > 0,
+            )  # fmt: skip
             if count[k] or not person.track_id:
                 # Somebody whom nobody sees is hidden: that says nothing about whose boxes they had.
                 person.views = person.views * fade + count[k]

@@ -200,7 +200,7 @@ class Worlds:
         weight = np.array([way.world.weight - way.cost for way in ways])
         weight += np.bincount(world_of, matches.evidence, len(ways))
         first = np.concatenate([[0], np.cumsum(count)])
-        best: list[Person] = []
+        best, everybody, rows = [], [], []
         for number, cluster in enumerate(self.clusters):
             mine = [k for k, way in enumerate(ways) if way.cluster == number]
             kept = self._likeliest(mine, ways, weight, matches, first)
@@ -212,11 +212,12 @@ class Worlds:
                 used.add(id(source))
                 lives = [clone(p) for p in source.people] if copy else source.people
                 worlds.append((World(lives, weight[k] - weight[kept[0]]), first[k]))
-            rows = [np.arange(row, row + len(world.people)) for world, row in worlds]
-            lives = [p for world, _ in worlds for p in world.people]
-            upkeep.settle(lives, np.concatenate(rows), matches)
+            for world, row in worlds:
+                everybody += world.people
+                rows += range(row, row + len(world.people))
             cluster.worlds = [world for world, _ in worlds]
             best += cluster.worlds[0].people
+        upkeep.settle(everybody, np.array(rows, int), matches)
         return best
 
     def _ways(self, number: int, world: World, candidates: Sequence[Person] | None) -> list[_Way]:

@@ -36,9 +36,9 @@ def write_boxes(folder, room, ways, seed=0):
                 continue
             out = outlines(bank, np.array([[[*way[frame], 1.7, 0.3]]]))
             for c, name in enumerate(bank.ids):
-                box = out.edges_px[0, c] + random.normal(0, 3, 4)
+                box = out.edges_px[:, c, 0] + random.normal(0, 3, 4)
                 low, high = np.clip(box[:2], 0, (1280, 720)), np.clip(box[2:], 0, (1280, 720))
-                if out.ahead[0, c] and (high - low > 20).all():
+                if out.ahead[c, 0] and (high - low > 20).all():
                     rows[name].append([frame + 1, -1, *low, *(high - low), 0.95])
     for name, table in rows.items():
         np.savetxt(folder / f"{name}.det.txt", np.reshape(table, (-1, 7)), fmt="%.3f", delimiter=",")

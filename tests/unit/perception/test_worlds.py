@@ -113,7 +113,7 @@ def looks(place, people, at_ns, random):
     bank = CameraBank.of(place.camera_by_id)
     out = outlines(bank, np.array(people)[:, None])
     for c, name in enumerate(bank.ids):
-        edges = out.edges_px[:, c] + random.normal(0, 3, (len(people), 4))
+        edges = out.edges_px[:, c].T + random.normal(0, 3, (len(people), 4))
         box, n = edges.astype(np.float32), len(edges)
         found = Detections(box, np.full(n, 0.95, np.float32), np.zeros((n, 17, 3), np.float32))
         yield CameraTracks(name, at_ns, found, np.full(n, -1))
