@@ -120,6 +120,9 @@ class _Association:
         least = prior + first.squares + then.squares
         least -= np.einsum("ti,tij,tj->t", mean, self._prior + information, mean)
         posture = np.where(self._changed, b.odds, 0.0)
+        if b.extra is not None:
+            # A camera's track that goes on costs nothing, one that goes to somebody else what it says.
+            posture = posture - b.extra.sum(1)
         factor = first.factor + then.factor
         return posture + factor + np.log1p(-p).sum(0) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
 

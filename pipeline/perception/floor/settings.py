@@ -92,8 +92,14 @@ class AssociationSettings:
     """... and as much more as the share of the body that somebody nearer covers, for the bottom the square of it."""
     first_share: int = 3
     """One camera in so many is matched first, the rest in the light of those, and those in the light of the rest."""
-    same_track_gain: float = 2.0
-    """When the camera's own tracker says the same person (or, taken off, another)."""
+    change: float = 0.004
+    """How often a camera's own track (ByteTrack) goes on with another person, from one picture to the next ..."""
+    change_covered: float = 0.12
+    """... and as much more as the fourth power of its overlap (IoU) with another box, ..."""
+    change_hz: float = 0.2
+    """... and for every second in which it had no box. Of simulated crowds with known places."""
+    camera_word: float = 0.7
+    """So much of that is believed."""
     camera_memory_s: float = 2.0
 
 

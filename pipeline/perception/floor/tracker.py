@@ -24,6 +24,7 @@ from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings, overlap, sightings
 from pipeline.perception.floor.upkeep import Upkeep
+from pipeline.perception.floor.words import CameraWords
 from pipeline.perception.floor.worlds import Worlds
 from pipeline.perception.recorded import Room
 
@@ -46,6 +47,7 @@ class FloorTracker:
         self._candidates: list[Person] = []
         self._worlds = Worlds(self._settings)
         self._sharpness = Sharpness(self._settings.association.sharp)
+        self._words = CameraWords(self._settings.association)
         self._close: dict[tuple[str, str], _Closeness] = {}
         self._encounters = Encounters()
         self.encounters: list[Encounter] = []
@@ -62,7 +64,9 @@ class FloorTracker:
             self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
         )  # fmt: skip
         scored = replace(s.association, sharp=self._sharpness.exponent)
-        self._upkeep = Upkeep(seen, self.scene.bank.ids, at_ns, self._dt_s, s, scored)
+        self._upkeep = Upkeep(
+            seen, self.scene.bank.ids, at_ns, self._dt_s, s, scored, *self._words.update(seen, at_ns)
+        )  # fmt: skip
         free = np.ones(len(seen), bool)
         self._follow(seen, free)
         self._note_alone()

@@ -28,6 +28,8 @@ class Upkeep:
     dt_s: float
     settings: FloorSettings
     association: AssociationSettings
+    word: np.ndarray
+    word_ns: np.ndarray
 
     def settle(self, people: Sequence[Person], rows: np.ndarray, matches: Matches) -> None:
         """Give people the outcome of rows (K,) of the matches."""
@@ -86,26 +88,16 @@ class Upkeep:
         return *other_posture(group, self.dt_s, self.settings.body), bent, posed, self.dt_s
 
     def continuity(self, group: Sequence[Person]) -> np.ndarray | None:
-        """Gains (T, N) from the cameras' own trackers, for who was which of their tracks, and against everybody else;
-        None where cameras track nothing."""
-        s, seen = self.settings.association, self.seen
-        tracked = np.flatnonzero(seen.track >= 0)
-        if not len(tracked):
+        """Gains (T, N) from the cameras' own trackers: of who had a track's last box, on its next one; None where
+        cameras track nothing."""
+        if not self.word.any():
             return None
-        row = {(int(seen.camera[n]), int(seen.track[n])): n for n in tracked}
-        since_ns = self.now_ns - round(s.camera_memory_s * 1e9)
-        claims = [
-            (row[c, track], k, when)
-            for k, person in enumerate(group)
-            for c, (track, when) in person.camera_tracks.items()
-            if when >= since_ns and (c, track) in row
-        ]
-        newest: dict[int, int] = {}
-        for n, _, when in claims:
-            newest[n] = max(newest.get(n, 0), when)
+        seen = self.seen
+        row = {(int(seen.camera[n]), int(seen.track[n])): n for n in np.flatnonzero(self.word)}
         gain = np.zeros((len(group), len(seen)))
-        gain[:, list(newest)] = -s.same_track_gain
-        for n, k, when in claims:
-            if when == newest[n]:
-                gain[k, n] = s.same_track_gain
+        for k, person in enumerate(group):
+            for c, (track, when) in person.camera_tracks.items():
+                n = row.get((c, track))
+                if n is not None and when == self.word_ns[n]:
+                    gain[k, n] = self.word[n]
         return gain
