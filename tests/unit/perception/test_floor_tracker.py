@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.messages import CameraTracks, Detections
-from pipeline.perception.floor_tracker import FloorTracker
+from pipeline.perception.floor.tracker import FloorTracker
 
 START_NS = 1_700_000_000_000_000_000
 STEP_NS = 100_000_000
