@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, Detections, FloorTrack
 from pipeline.perception.camera_tracker import CameraTracker
-from pipeline.perception.floor_tracker import FloorSettings, FloorTracker
+from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.tracker import FloorTracker
 
 
 class PeopleTracker:
@@ -16,7 +17,7 @@ class PeopleTracker:
 
     def __init__(self, layout: StoreLayout, floor: FloorSettings | None = None) -> None:
         self._cameras = {spec.id: CameraTracker(spec.fps) for spec in layout.cameras}
-        self._floor = FloorTracker(layout, floor)
+        self._floor = FloorTracker(layout, floor, records=False)
 
     def update(
         self, found: Mapping[str, tuple[int, Detections]], at_ns: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
 from pipeline.perception.detector import Network, PersonDetector, Refiner
-from pipeline.perception.floor_tracker import FloorSettings
+from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.people import PeopleTracker
 
 

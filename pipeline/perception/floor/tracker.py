@@ -34,10 +34,16 @@ DISTINCT = 0.85
 
 
 class FloorTracker:
-    """`update` once a window with what the cameras saw; a camera that was not looked at is simply absent."""
+    """`update` once a window with what the cameras saw; a camera that was not looked at is simply absent.
 
-    def __init__(self, room: StoreLayout | Room, settings: FloorSettings | None = None) -> None:
+    `records`: whether `encounters` and the people's trails are kept, for who wants to look back. They grow.
+    """
+
+    def __init__(
+        self, room: StoreLayout | Room, settings: FloorSettings | None = None, *, records: bool = True
+    ) -> None:  # fmt: skip
         self._settings = settings or FloorSettings()
+        self._records = records
         self.scene = scene_of(room)
         self.reset()
 
@@ -75,7 +81,8 @@ class FloorTracker:
         self._candidates += born(seen, free, self.scene, at_ns, s)
         self._confirm(seen)
         self._part_twins(seen)
-        self.encounters += self._encounters.update(self.people, at_ns)
+        if self._records:
+            self.encounters += self._encounters.update(self.people, at_ns)
         self._remove()
         return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id) if self.reported(p, at_ns)]
 
@@ -90,6 +97,9 @@ class FloorTracker:
         self._now_ns = at_ns
         self._dt_s = dt_s
         everybody = self.everybody() + self._candidates
+        if not self._records:
+            for person in everybody:
+                person.trail.clear()
         predict(everybody, dt_s, at_ns, lambda p: self.scene.has_left(p.xy_m, p.mean[4:]), self._settings.body)
 
     def _follow(self, seen: Sightings, free: np.ndarray) -> None:
