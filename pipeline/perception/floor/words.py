@@ -2,8 +2,8 @@
 """What the cameras' own trackers say: "this box is whom that one was". How far is each of them to be believed?
 
 A camera's track changes its person seldom, but when it does it stays with the other one. So its word is not evidence
-anew in every picture: going on costs nothing, and changing costs once, the log odds of a change since its last box. Those
-grow where another box lies over its own, and where it was not there for a while.
+anew in every picture: going on costs nothing, and changing costs once, the log odds of a change since its last box.
+Those grow where another box lies over its own, and where it was not there for a while.
 """
 
 from __future__ import annotations
