@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """How well a box fits a body, and what it says of it.
 
-Residuals are in units of the predicted box's height. That an edge is hidden leaves it anywhere within a height: its
-density is 1, and the innovation without it follows from the one with all four (Woodbury), at no further inversion. Who
-has key points is placed by those instead, as shelves and reaching arms change a box more than a body.
+By its edges (see `densities.py`), its score and the chance of a box there. Who has key points is placed by those, as
+shelves and reaching arms change a box more than a body.
 """
 
 from __future__ import annotations
@@ -14,23 +13,17 @@ import numpy as np
 
 from pipeline.perception.body import LOOSE_HEIGHT_SIGMA_M
 from pipeline.perception.floor.blocks import Said
-from pipeline.perception.floor.bodies import BOTTOM, LEFT, RIGHT, TOP
+from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP
+from pipeline.perception.floor.densities import LOG_2PI, Densities, at
 from pipeline.perception.floor.expect import Expectation, Visibility
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.small import spd_inverse
 
-LOG_2PI = float(np.log(2 * np.pi))
 LOOSE = np.diag([1e-6, 1e-6, 1 / LOOSE_HEIGHT_SIGMA_M**2])
 """What is known of somebody's height before a look at them."""
 NEAR_SIGMAS = 4.5
 """Pairs of which not two of the sides and the upper edge are this near are not looked at."""
-
-
-_HIDDEN = ((), (LEFT,), (TOP,), (RIGHT,), (BOTTOM,), (LEFT, BOTTOM), (RIGHT, BOTTOM))
-"""Which edges may be something else's."""
-_USED = np.array([[float(edge not in hidden) for hidden in _HIDDEN] for edge in range(4)])
-SIDES = [LEFT, RIGHT]
 _LIMIT = np.array([np.inf, np.inf, -np.inf, -np.inf])[:, None]
 
 
@@ -51,7 +44,7 @@ class Gains:
 
     def only(self, rows: np.ndarray) -> Gains:
         """Some of the pairs, by index."""
-        return Gains(*(getattr(self, field.name)[..., rows] for field in fields(self)))
+        return Gains(*(getattr(self, field.name).take(rows, axis=-1) for field in fields(self)))
 
 
 def gains(
@@ -60,71 +53,44 @@ def gains(
 ) -> Gains:  # fmt: skip
     """Of pairs (K,) of body `t` and box `n` in camera `c` of those that are expected, the ones that may be.
     `spread`: float64 (4, 4, C or 1, T), covariance of (x, y, h, r); `state`: (T, C or 1, 4)."""
-    j = expected.jacobian
-    innovation = np.einsum("akct,bkct->abct", np.einsum("aict,ikct->akct", j, spread), j)
-    innovation[range(4), range(4)] += expected.noise
+    densities = Densities.of(expected, visible, spread)
     cell = c * expected.tall_px.shape[1] + t
-    keep = _near(seen, n, cell, expected, innovation)
-    t, n, c, cell = t[keep], n[keep], c[keep], cell[keep]
-    residual = (seen.edges_px.T[:, n] - _of(expected.edges_px, cell)) / _of(expected.tall_px, cell)
+    keep = _near(seen, n, cell, expected, densities.reach)
+    t, n, c, cell = (a.take(keep) for a in (t, n, c, cell))
+    residual = (seen.edges_px.T.take(n, axis=1) - at(expected.edges_px, cell)) / at(expected.tall_px, cell)
     # A box cut off by the picture's edge says that the body goes on there, no more.
-    limit = np.where(seen.cut.T[:, n], 0.0, _LIMIT)
+    limit = np.where(seen.cut.T.take(n, axis=1), 0.0, _LIMIT)
     np.minimum(residual[:2], limit[:2], out=residual[:2])
     np.maximum(residual[2:], limit[2:], out=residual[2:])
-    weight, logdet = spd_inverse(np.moveaxis(innovation, (0, 1), (-2, -1)))
-    weight = np.moveaxis(weight, (-2, -1), (0, 1))
-    own, cross = weight[range(4), range(4)], weight[SIDES, BOTTOM]
-    det = own[SIDES] * own[BOTTOM] - cross**2
-    odds, density = np.zeros((2, len(_HIDDEN), *logdet.shape))
-    odds[1:5], odds[5:] = visible.log_hidden, visible.log_hidden[SIDES] + visible.log_hidden[BOTTOM]
-    density -= 0.5 * (logdet + LOG_2PI * _USED.sum(0)[:, None, None])
-    density[1:5] -= 0.5 * np.log(own)
-    density[5:] -= 0.5 * np.log(det)
-    pulled = np.einsum("abk,bk->ak", _of(weight, cell), residual)
-    own, cross, det = _of(own, cell), _of(cross, cell), _of(det, cell)
-    # The squares that are spared where an edge, or one of the sides and the bottom, need not fit.
-    spared = np.zeros((len(_HIDDEN), len(t)))
-    spared[1:5] = pulled**2 / own
-    a, b = pulled[SIDES], pulled[BOTTOM]
-    spared[5:] = (own[BOTTOM] * a**2 - 2 * cross * a * b + own[SIDES] * b**2) / det
-    value = _of(odds + density, cell) + 0.5 * (spared - (residual * pulled).sum(0))
-    best = value.argmax(0)
-    shape, hidden, used = value.max(0), _of(odds, cell)[best, np.arange(len(t))], _USED[:, best]
+    shape, hidden, used = densities.best(cell, residual)
     posed = np.flatnonzero(seen.posed[n])
     if len(posed):
-        at, who = n[posed], (c[posed] if spread.shape[2] > 1 else 0, t[posed])
-        away = seen.theta[at] - state[t[posed], c[posed] if state.shape[1] > 1 else 0, :3]
-        weigh, logdet3 = spd_inverse(seen.covariance[at] + np.moveaxis(spread[:3, :3], (0, 1), (-2, -1))[who])
+        box, who = n[posed], (c[posed] if spread.shape[2] > 1 else 0, t[posed])
+        away = seen.theta[box] - state[t[posed], c[posed] if state.shape[1] > 1 else 0, :3]
+        weigh, logdet3 = spd_inverse(seen.covariance[box] + np.moveaxis(spread[:3, :3], (0, 1), (-2, -1))[who])
         far = (away * (weigh @ away[..., None])[..., 0]).sum(1)
         shape[posed] = np.where(far < s.posed_d2, -0.5 * (far + logdet3 + 3 * LOG_2PI) + np.log(s.posed_volume), -1e3)
         hidden[posed], used[TOP, posed] = 0.0, far < 9.0
-    p = _of(visible.detected, cell)
+    p = at(visible.detected, cell)
     gain = shape + np.log(p / (1 - p)) - np.log(s.clutter)
-    sharp = _of(visible.sharp, cell)
+    sharp = at(visible.sharp, cell)
     gain += np.log((1 - s.odd_score) * sharp * seen.score[n] ** (sharp - 1) + s.odd_score)
     gain -= s.twin_penalty * seen.twin[n]
     return Gains(t, n, c, gain, shape, used, hidden, residual)
 
 
-def _near(
-    seen: Sightings, n: np.ndarray, cell: np.ndarray, expected: Expectation, innovation: np.ndarray
-) -> np.ndarray:
+def _near(seen: Sightings, n: np.ndarray, cell: np.ndarray, expected: Expectation, variance: np.ndarray) -> np.ndarray:
     """Indices of the pairs of which two of the sides and the upper edge are near, or that have key points."""
     count = 2 * seen.posed[n]
     for edge in (LEFT, TOP, RIGHT):
-        reach_px = NEAR_SIGMAS * np.sqrt(innovation[edge, edge]) * expected.tall_px
+        reach_px = NEAR_SIGMAS * np.sqrt(variance[edge]) * expected.tall_px
         low, high = expected.edges_px[edge] - reach_px, expected.edges_px[edge] + reach_px
         at_px, cut = seen.edges_px[:, edge], seen.cut[:, edge]
         # Beyond the picture's edge the body may go on.
         at_least = np.where(cut, np.inf, at_px) if edge == RIGHT else at_px
         at_most = at_px if edge == RIGHT else np.where(cut, -np.inf, at_px)
-        count += (at_least[n] > _of(low, cell)) & (at_most[n] < _of(high, cell))
+        count += (at_least.take(n) > at(low, cell)) & (at_most.take(n) < at(high, cell))
     return np.flatnonzero(count >= 2)
-
-
-def _of(values: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """(..., K) from (..., C, T), of cells (K,) numbered camera by camera."""
-    return values.reshape(*values.shape[:-2], -1)[..., cell]
 
 
 def measurement(

@@ -35,22 +35,22 @@ _HOPELESS = 8.0
 def choose(pairs: Pairs, sure: np.ndarray, weak_allowed: np.ndarray) -> np.ndarray:
     """Indices of the pairs to match: in every camera of every world the sure boxes first, then weak ones for who has
     none. `sure`: bool (K,). `weak_allowed`: bool (T,), who may have weak boxes."""
-    good = pairs.value > 0
-    if not good.any():
-        return np.zeros(0, int)
-    body, box = pairs.of_body(), pairs.of_box()
+    good = np.flatnonzero(pairs.value > 0)
+    if not len(good):
+        return good
+    body, box, value = pairs.of_body().take(good), pairs.of_box().take(good), pairs.value.take(good)
     # What is far from the best of its body and the best of its box decides nothing, and makes one tangle of all.
-    least = np.minimum(_greatest(body, pairs.value), _greatest(box, pairs.value))
-    good &= pairs.value > least - _HOPELESS
-    first = np.flatnonzero(good & sure)
-    chosen = first[_best(body[first], box[first], pairs.value[first])]
-    second = np.flatnonzero(good & ~sure & weak_allowed[pairs.body])
+    least = np.minimum(_greatest(body, value), _greatest(box, value))
+    close = value > least - _HOPELESS
+    first = np.flatnonzero(close & sure.take(good))
+    chosen = first[_best(body[first], box[first], value[first])]
+    second = np.flatnonzero(close & ~sure.take(good) & weak_allowed[pairs.body.take(good)])
     if len(second):
         taken = np.zeros(int(body.max()) + 1, bool)
         taken[body[chosen]] = True
         second = second[~taken[body[second]]]
-        chosen = np.concatenate([chosen, second[_best(body[second], box[second], pairs.value[second])]])
-    return chosen
+        chosen = np.concatenate([chosen, second[_best(body[second], box[second], value[second])]])
+    return good[chosen]
 
 
 def _best(body: np.ndarray, box: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -102,7 +102,9 @@ def _searched(body: np.ndarray, box: np.ndarray, value: np.ndarray, rows: np.nda
 
 def _leads(key: np.ndarray) -> np.ndarray:
     """bool (K,): the first of every run of equal keys."""
-    return np.diff(key, prepend=-1) != 0
+    leads = np.ones(len(key), bool)
+    np.not_equal(key[1:], key[:-1], out=leads[1:])
+    return leads
 
 
 def _greatest(key: np.ndarray, value: np.ndarray) -> np.ndarray:
