@@ -247,7 +247,9 @@ class FloorTracker:
             hardly = person.expected > 8 and person.views < s.ghost_support * person.expected
             if person.lost_ns or hardly or unseen_s > s.doubtful_s:
                 return True
-        if unseen_s <= s.gone_s:
+        # Who went out needs no box: what looks a little like them is left over from others.
+        unsure_s = (self._now_ns - person.sure_ns) / NS
+        if unsure_s <= s.gone_s:
             return False
         return unseen_s > s.coast_s or self.scene.has_left(person.xy_m, person.mean[4:])
 

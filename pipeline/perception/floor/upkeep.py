@@ -46,7 +46,8 @@ class Upkeep:
         ends = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
         mine = box[of, cameras]
         posed = self.seen.posed[mine]
-        source, score, track = self.seen.row[mine].tolist(), self.seen.score[mine], self.seen.track[mine].tolist()
+        source, track = self.seen.row[mine].tolist(), self.seen.track[mine].tolist()
+        score = np.where(self.seen.twin[mine], 0.0, self.seen.score[mine])
         cameras, mine = cameras.tolist(), mine.tolist()
         for k, person in enumerate(people):
             person.mean, person.covariance = mean[k], covariance[k]
