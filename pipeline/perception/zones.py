@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Where on the floor people can be, come in and go out, and which cameras should see them there."""
+"""Where on the floor people can be, come in and go out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from shapely.geometry import LineString, Point, Polygon
 from shapely.ops import unary_union
 
 from calibration.layout import StoreLayout
-from pipeline.perception.sight import Shelves
 
 
 class Zones:
@@ -32,9 +31,6 @@ class Zones:
         solid = unary_union([*(g.footprint for g in layout.gondolas), *(Polygon(o) for o in layout.obstacles_m)])
         self._standing = unary_union([layout.floor, self._gates]).difference(solid)
         shapely.prepare(self._standing)
-        self._cameras = layout.camera_by_id
-        self._eyes_m = np.array([camera.position_m for camera in self._cameras.values()]).reshape(-1, 3)
-        self._shelves = Shelves(layout.gondolas)
         shapely.prepare(self._inside)
         shapely.prepare(self._gates)
         shapely.prepare(self._floor)
@@ -76,16 +72,7 @@ class Zones:
                 return True
         return False
 
-    def cameras_that_see(self, xy_m: np.ndarray) -> dict[str, np.ndarray]:
-        """camera id -> bool (N,): would somebody who stands at xy (N, 2) show chest and head there, shelves in the way
-        considered?"""
-        points = np.concatenate([np.column_stack([xy_m, np.full(len(xy_m), z)]) for z in BODY_HEIGHTS_M])
-        free = ~self._shelves.hide(self._eyes_m, points)
-        free &= [camera.in_view(points) for camera in self._cameras.values()]
-        return dict(zip(self._cameras, free.reshape(len(free), len(BODY_HEIGHTS_M), -1).all(1), strict=True))
 
-
-BODY_HEIGHTS_M = (1.2, 1.55)
 STEP_M = 0.4
 
 
