@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.perception.floor.blocks import Block, Said
+from pipeline.perception.floor.blocks import Block, Said, near
 from pipeline.perception.floor.bodies import CameraBank, outlines
 from pipeline.perception.floor.expect import expect, visibility
 from pipeline.perception.floor.gains import gains, measurement
@@ -87,11 +87,11 @@ class _Association:
         start = np.concatenate([bodies.start, bodies.mean[:, 2:]], 1)
         out = outlines(bank, self._states(np.concatenate([start, bodies.others]), every))
         self._visible = visibility(bank, out, bodies.shown, bodies.before, s)
+        pairs = near(seen, out, bodies.covariance, bodies.free)
         self._looked = np.flatnonzero(seen.looked)
         early = np.arange(len(self._looked)) % s.first_share == 0
         self._blocks = tuple(
-            Block.of(cameras, bank, self._visible, seen, out, bodies.covariance, bodies.free)
-            for cameras in (self._looked[early], self._looked[~early])
+            Block.of(cameras, bank, self._visible, pairs) for cameras in (self._looked[early], self._looked[~early])
         )
 
     def run(self) -> Matches:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP, CameraBank, Outlines
+from pipeline.perception.floor.bodies import TOP, CameraBank, Outlines
 from pipeline.perception.floor.expect import Visibility
-from pipeline.perception.floor.nearby import within
 from pipeline.perception.floor.sightings import Sightings
 
 GATE_HEIGHTS = 0.5
@@ -53,33 +52,36 @@ class Block:
     said: Said
 
     @classmethod
-    def of(
-        cls, cameras: np.ndarray, bank: CameraBank, visible: Visibility, seen: Sightings, out: Outlines,
-        covariance: np.ndarray, free: np.ndarray,
-    ) -> Block:  # fmt: skip
-        """`out`: of T bodies in all cameras; `covariance`: (T, 6, 6); `free`: bool (T, N) or (1, N), which boxes they
-        may have."""
-        body, box, camera = near(cameras, seen, out, covariance, free)
-        nothing = Said.nothing(len(covariance))
+    def of(cls, cameras: np.ndarray, bank: CameraBank, visible: Visibility, pairs: tuple[np.ndarray, ...]) -> Block:
+        """`visible` and `pairs` (see `near`): of all cameras."""
+        place = np.full(len(bank.ids), -1)
+        place[cameras] = np.arange(len(cameras))
+        body, box, camera = pairs
+        mine = np.flatnonzero(place[camera] >= 0)
+        body, box, camera = body.take(mine), box.take(mine), place.take(camera.take(mine))
+        nothing = Said.nothing(visible.detected.shape[1])
         return cls(cameras, bank.only(cameras), visible.only(cameras), body, box, camera, nothing)
 
 
 def near(
-    cameras: np.ndarray, seen: Sightings, out: Outlines, covariance: np.ndarray, free: np.ndarray
+    seen: Sightings, out: Outlines, covariance: np.ndarray, free: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of body, box and place of the camera, (K,) each: by where boxes are from left to right, and by their upper
-    edge, as the lower is often hidden."""
+    """Pairs of body, box and camera, (K,) each: by where boxes are from left to right, and by their upper edge, as the
+    lower is often hidden. `out`: of T bodies, and perhaps others, in all cameras; `covariance`: (T, 6, 6); `free`: bool
+    (T, N) or (1, N), which boxes they may have."""
     t = len(covariance)
-    left, top, right, _ = out.edges_px[:, cameras, :t]
-    jacobian = np.abs(out.jacobian[..., :t][:, :, cameras])
+    left, top, right, _ = out.edges_px[..., :t]
+    pixels, by_height = np.abs(out.jacobian[:, :2, :, :t]).max((0, 1)), np.abs(out.jacobian[TOP, 2, :, :t])
     spread_m = np.sqrt(np.maximum(covariance[:, 0, 0], covariance[:, 1, 1]))
-    wide = GATE_HEIGHTS * out.tall_px[cameras, :t] + 3 * jacobian[:, :2].max((0, 1)) * spread_m
-    high = wide + 3 * np.sqrt(covariance[:, 2, 2]) * jacobian[TOP, 2]
+    wide = GATE_HEIGHTS * out.tall_px[:, :t] + 3 * pixels * spread_m
+    high = wide + 3 * np.sqrt(covariance[:, 2, 2]) * by_height
     middle, wide, high, top = (a.ravel() for a in ((left + right) / 2, wide, high, top))
-    box_middle = (seen.edges_px[:, LEFT] + seen.edges_px[:, RIGHT]) / 2
-    cell, n = within(box_middle, seen.camera, middle - wide, middle + wide, np.repeat(cameras, t))
-    close = np.abs(box_middle[n] - middle[cell]) < wide[cell]
-    close &= np.abs(seen.edges_px[n, TOP] - top[cell]) < high[cell]
-    n, (camera, body) = n[close], np.divmod(cell[close], t)
-    may = free[body if len(free) > 1 else 0, n]
-    return body[may], n[may], camera[may]
+    cell, n = seen.nearby.within(middle - wide, middle + wide, np.repeat(np.arange(len(left)), t))
+    close = np.abs(seen.middle_px.take(n) - middle.take(cell)) < wide.take(cell)
+    close &= np.abs(seen.edges_px[:, TOP].take(n) - top.take(cell)) < high.take(cell)
+    cell, n = cell[close], n[close]
+    camera, body = np.divmod(cell, t)
+    if len(free) > 1 or not free.all():
+        may = free[body if len(free) > 1 else 0, n]
+        body, n, camera = body[may], n[may], camera[may]
+    return body, n, camera

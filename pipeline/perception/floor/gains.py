@@ -111,9 +111,10 @@ def measurement(
     # All edges in all cameras of a body are one measurement of its state; those of no match count for nothing.
     weights, y = np.zeros((2, t, cameras, 4))
     weights[i, c], y[i, c] = (weight * sure).T, found.residual.T
-    j = np.empty((t, cameras, 4, 6))
+    j = np.zeros((t, cameras, 4, 6))
     j[..., :4] = expected.jacobian.transpose(3, 2, 0, 1)
-    j[..., 4:] = j[..., :2] * offset_s[:, None, None]
+    if offset_s.any():
+        j[..., 4:] = j[..., :2] * offset_s[:, None, None]
     j, y, weights = j.reshape(t, -1, 6), y.reshape(t, -1, 1), weights.reshape(t, -1, 1)
     y += j @ at_mean[..., None]
     weighted = (j * weights).swapaxes(-1, -2)

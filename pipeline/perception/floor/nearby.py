@@ -10,20 +10,22 @@ _APART_PX = 1e6
 """Pictures are laid side by side so far apart."""
 
 
-def within(
-    u_px: np.ndarray, camera: np.ndarray, low_px: np.ndarray, high_px: np.ndarray, where: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (place among the M ranges, place among the N points), the ranges in order, of the points in each range and
-    hardly more. `u_px`: (N,), points of pictures `camera` (N,); `low_px`, `high_px`: (M,), ranges in pictures `where`
-    (M,)."""
-    along = _side_by_side(u_px, camera)
-    order = np.argsort(along, kind="stable")
-    along = along[order]
-    begin = np.searchsorted(along, _side_by_side(low_px, where) - 1e-3)
-    count = np.searchsorted(along, _side_by_side(high_px, where) + 1e-3) - begin
-    start = np.cumsum(count) - count
-    found = np.arange(count.sum()) + np.repeat(begin - start, count)
-    return np.repeat(np.arange(len(count)), count), order[found]
+class Nearby:
+    """`u_px`: float64 (N,), places in pictures `camera` (N,)."""
+
+    def __init__(self, u_px: np.ndarray, camera: np.ndarray) -> None:
+        along = _side_by_side(u_px, camera)
+        self._order = np.argsort(along, kind="stable")
+        self._along = along[self._order]
+
+    def within(self, low_px: np.ndarray, high_px: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs (place among the M ranges, place among the N), the ranges in order, of what lies in each range and
+        hardly more. `low_px`, `high_px`: (M,), ranges in pictures `camera` (M,)."""
+        begin = np.searchsorted(self._along, _side_by_side(low_px, camera) - 1e-3)
+        count = np.searchsorted(self._along, _side_by_side(high_px, camera) + 1e-3) - begin
+        start = np.cumsum(count) - count
+        found = np.arange(count.sum()) + np.repeat(begin - start, count)
+        return np.repeat(np.arange(len(count)), count), self._order.take(found)
 
 
 def _side_by_side(u_px: np.ndarray, camera: np.ndarray) -> np.ndarray:

@@ -106,6 +106,12 @@ def places_m(people: Sequence[Person]) -> np.ndarray:
     return np.reshape([p.xy_m for p in people], (-1, 2))
 
 
+def distances_m(a_xy_m: np.ndarray, b_xy_m: np.ndarray) -> np.ndarray:
+    """float64 (T, U) between places (T, 2) and (U, 2)."""
+    x, y = (a_xy_m[:, None, axis] - b_xy_m[:, axis] for axis in (0, 1))
+    return np.sqrt(x * x + y * y)
+
+
 def predict(
     people: list[Person], dt_s: float, now_ns: int, has_left: Callable[[Person], bool], s: BodySettings
 ) -> None:  # fmt: skip

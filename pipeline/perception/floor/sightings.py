@@ -12,8 +12,8 @@ import numpy as np
 from calibration.camera import Camera
 from pipeline.messages import CameraTracks, Detections
 from pipeline.perception.body import EDGE_PX, PARTS, floor_points
-from pipeline.perception.floor.bodies import CameraBank, undistorted_box
-from pipeline.perception.floor.nearby import within
+from pipeline.perception.floor.bodies import LEFT, RIGHT, CameraBank, undistorted_box
+from pipeline.perception.floor.nearby import Nearby
 
 SAME_HEAD, SAME_MIDDLE, SAME_BODY = 0.08, 0.3, 0.8
 """Of two boxes of one body: how far apart their tops (in heights of a standing body as wide as they) and middles (in
@@ -30,7 +30,8 @@ class Sightings:
     surer box of the camera shows the same body. `track`: int (N,), the camera's own track or -1. `information`: float64
     (N, 3, 3) and `vector` (N, 3), what the key points say about (x, y, height), `theta` (N, 3) and `covariance`
     (N, 3, 3) the same with a loose height; `posed`: bool (N,), there are any.
-    `box_px`, `keypoints_px`: as detected, float32 (N, 4) and (N, 17, 3).
+    `box_px`, `keypoints_px`: as detected, float32 (N, 4) and (N, 17, 3). `middle_px`: float64 (N,), from left to right,
+    and `nearby` by that.
     """
 
     looked: np.ndarray
@@ -50,6 +51,8 @@ class Sightings:
     posed: np.ndarray
     box_px: np.ndarray
     keypoints_px: np.ndarray
+    middle_px: np.ndarray
+    nearby: Nearby
 
     def __len__(self) -> int:
         return len(self.camera)
@@ -96,11 +99,13 @@ def sightings(
             points = floor_points(of, Detections(box_px[rows], score[rows], keypoints[rows]))
             information[rows], vector[rows] = points.information, points.vector
             theta[rows], covariance[rows] = points.theta, points.covariance
+    middle = (edges[:, LEFT] + edges[:, RIGHT]) / 2
     last = np.array([cameras[camera_id].size_px for camera_id in bank.ids]) - 1 - EDGE_PX
     cut = np.column_stack([box[:, :2] <= EDGE_PX, box[:, 2:] >= last[camera]])
     return Sightings(
         looked, offset_s, camera, row, slices, edges, cut, score.astype(float), _twins(box, score, camera), track,
-        information, vector, theta, covariance, posed, box_px, keypoints,
+        information, vector, theta, covariance, posed, box_px, keypoints, middle,
+        Nearby(middle, camera),
     )  # fmt: skip
 
 
@@ -116,7 +121,7 @@ def _twins(box: np.ndarray, score: np.ndarray, camera: np.ndarray) -> np.ndarray
     """bool (N,): the same head and most of the same body as a surer box of the camera: one person found twice."""
     wide = box[:, 2] - box[:, 0]
     middle, top = (box[:, 0] + box[:, 2]) / 2, box[:, 1]
-    i, k = within(middle, camera, middle - SAME_MIDDLE * wide, middle + SAME_MIDDLE * wide, camera)
+    i, k = Nearby(middle, camera).within(middle - SAME_MIDDLE * wide, middle + SAME_MIDDLE * wide, camera)
     # Of each pair the surer first; ties by their order.
     surer = (score[i] > score[k]) | ((score[i] == score[k]) & (i < k))
     i, k = i[surer], k[surer]

@@ -18,7 +18,7 @@ from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
 from pipeline.perception.floor.encounters import Encounter, Encounters
-from pipeline.perception.floor.person import Person, note_posture, places_m, predict
+from pipeline.perception.floor.person import Person, distances_m, note_posture, places_m, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
@@ -208,7 +208,7 @@ class FloorTracker:
         xy = places_m(active)
         known = np.array([p.alone_s >= s.established_s for p in active], bool)
         reach_m = np.where(known[:, None] & known, s.twin_m, s.doubtful_twin_m)
-        near = np.linalg.norm(xy[:, None] - xy, axis=-1) < reach_m
+        near = distances_m(xy, xy) < reach_m
         for i, k in zip(*np.nonzero(np.triu(near, 1)), strict=True):
             a, b = active[i], active[k]
             pair = (a.track_id, b.track_id)
@@ -225,7 +225,7 @@ class FloorTracker:
     def _note_alone(self) -> None:
         """Who is seen well, apart from everybody, is getting known."""
         xy = places_m(self.people)
-        near = np.linalg.norm(xy[:, None] - xy, axis=-1) <= self._settings.alone_m
+        near = distances_m(xy, xy) <= self._settings.alone_m
         # Everybody is near themselves.
         for person, others in zip(self.people, near.sum(1).tolist(), strict=True):
             if len(person.boxes) >= 2 and others == 1:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.perception.floor.associate import Bodies, Matches, associate
-from pipeline.perception.floor.person import Person
+from pipeline.perception.floor.person import Person, distances_m
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.upkeep import Upkeep
@@ -233,7 +233,7 @@ class Worlds:
             start[[i, k]] = xy[[k, i]]
             ways.append(_Way(number, world, start))
         unknown = np.reshape([c.xy_m for c in candidates if not c.track_id], (-1, 2))
-        gap = np.linalg.norm(xy[:, None] - unknown, axis=-1)
+        gap = distances_m(xy, unknown)
         jumps = [(gap[i, k], i, k) for i, k in zip(*np.nonzero(gap < self._s.jump_m), strict=True)]
         for _, i, k in sorted(jumps)[: self._s.jumps]:
             start = xy.copy()
