@@ -21,6 +21,7 @@ from pipeline.perception.floor.blocks import Block, Said, near
 from pipeline.perception.floor.bodies import CameraBank, outlines
 from pipeline.perception.floor.expect import expect, visibility
 from pipeline.perception.floor.gains import gains, measurement
+from pipeline.perception.floor.keypoints import KeyPoints
 from pipeline.perception.floor.matching import Pairs, chance, choose
 from pipeline.perception.floor.settings import AssociationSettings, BodySettings
 from pipeline.perception.floor.sightings import Sightings
@@ -81,6 +82,7 @@ class _Association:
         t, every = len(bodies.mean), np.arange(len(bank.ids))
         self._mean, self._covariance = bodies.mean.copy(), bodies.covariance.copy()
         self._prior, self._prior_logdet = spd_inverse(bodies.covariance)
+        self._key_points = KeyPoints(seen, body, s)
         self._changed = np.zeros(t, bool)
         self._independent = 1 - float(np.exp(-max(bodies.dt_s, 0.02) / body.lasting_s))
         self._box, self._value = np.full((t, len(every)), -1), np.zeros((t, len(every)))
@@ -164,7 +166,15 @@ class _Association:
         self._box[np.ix_(rows, block.cameras)] = -1
         self._box[at], self._value[at] = n[k], value[k]
         said = measurement(
-            seen, found.only(k), sure, expected, mean, seen.offset_s[block.cameras], self._body, s, self._independent
+            seen,
+            found.only(k),
+            sure,
+            expected,
+            mean,
+            seen.offset_s[block.cameras],
+            self._key_points,
+            s,
+            self._independent,
         )
         # In the evidence the edges' density is that of the measurement, not the one that chose it.
         said.factor += np.bincount(found.body[k], found.hidden[k] + value[k] - found.shape[k], len(rows))

@@ -102,7 +102,7 @@ def outlines(bank: CameraBank, state: np.ndarray) -> Outlines:
     x, y, h, r = np.ascontiguousarray(state.T)  # (C or 1, T) each
     c, t, n = len(bank.ids), len(state), len(PROFILE)
     eye_m, focal_px = bank.position_m[:, :, None], bank.focal_px[:, None]
-    p = np.moveaxis(bank.projection, 0, -1)[..., None]  # (3, 4, C, 1)
+    p = bank.projection.transpose(1, 2, 0)[..., None]  # (3, 4, C, 1)
     towards = eye_m[:, 0] - x, eye_m[:, 1] - y
     far = np.maximum(np.hypot(*towards), 1e-6)
     z = _SHARES[:, None, None] * h

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.perception.floor.bodies import BOTTOM, LEFT, RIGHT, TOP
 from pipeline.perception.floor.expect import Expectation, Visibility
-from pipeline.perception.floor.small import spd_inverse
+from pipeline.perception.floor.small import swept
 
 LOG_2PI = float(np.log(2 * np.pi))
 SIDES = [LEFT, RIGHT]
@@ -45,8 +45,7 @@ class Densities:
         j = expected.jacobian
         innovation = np.einsum("akct,bkct->abct", np.einsum("aict,ikct->akct", j, spread), j)
         innovation[range(4), range(4)] += expected.noise
-        weight, logdet = spd_inverse(np.moveaxis(innovation, (0, 1), (-2, -1)))
-        weight = np.moveaxis(weight, (-2, -1), (0, 1))
+        weight, logdet = swept(innovation)
         own, cross = weight[range(4), range(4)], weight[SIDES, BOTTOM]
         det = own[SIDES] * own[BOTTOM] - cross**2
         odds = np.zeros((len(_HIDDEN), *logdet.shape))

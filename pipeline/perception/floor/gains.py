@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """How well a box fits a body, and what it says of it.
 
-By its edges (see `densities.py`), its score and the chance of a box there. Who has key points is placed by those, as
-shelves and reaching arms change a box more than a body.
+By its edges (see `densities.py`) or its key points, its score and the chance of a box there.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pipeline.perception.body import LOOSE_HEIGHT_SIGMA_M
 from pipeline.perception.floor.blocks import Said
 from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP
 from pipeline.perception.floor.densities import LOG_2PI, Densities, at
 from pipeline.perception.floor.expect import Expectation, Visibility
-from pipeline.perception.floor.settings import AssociationSettings, BodySettings
+from pipeline.perception.floor.keypoints import KeyPoints
+from pipeline.perception.floor.settings import AssociationSettings
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.small import spd_inverse
 
-LOOSE = np.diag([1e-6, 1e-6, 1 / LOOSE_HEIGHT_SIGMA_M**2])
-"""What is known of somebody's height before a look at them."""
 NEAR_SIGMAS = 4.5
 """Pairs of which not two of the sides and the upper edge are this near are not looked at."""
 _LIMIT = np.array([np.inf, np.inf, -np.inf, -np.inf])[:, None]
@@ -95,7 +92,7 @@ def _near(seen: Sightings, n: np.ndarray, cell: np.ndarray, expected: Expectatio
 
 def measurement(
     seen: Sightings, found: Gains, sure: np.ndarray, expected: Expectation, at_mean: np.ndarray, offset_s: np.ndarray,
-    body: BodySettings, s: AssociationSettings, independent: float,
+    key_points: KeyPoints, s: AssociationSettings, independent: float,
 ) -> Said:  # fmt: skip
     """What K matched boxes say, by edges or key points, of the T bodies that are expected. `sure`: (K,), how much each
     counts. `at_mean`: (T, 6), where the expectation holds; `offset_s`: (C,), and when. `independent`: share of what
@@ -126,24 +123,5 @@ def measurement(
     )  # fmt: skip
     posed = np.flatnonzero(seen.posed[n])
     if len(posed):
-        _add_key_points(said, seen, i[posed], n[posed], sure[posed], body, s)
+        key_points.add_to(said, i[posed], n[posed], sure[posed])
     return said
-
-
-def _add_key_points(
-    said, seen: Sightings, i: np.ndarray, n: np.ndarray, sure: np.ndarray, body: BodySettings, s
-) -> None:
-    """What the key points of boxes `n` say of bodies `i`. Arms that reach make a box wide, so who has them has no width
-    of their own."""
-    lift = np.zeros((len(n), 3, 6))
-    lift[:, range(3), range(3)] = 1.0
-    lift[:, 0, 4] = lift[:, 1, 5] = seen.offset_s[seen.camera[n]]
-    theta, lean = seen.theta[n], np.array([body.lean_sigma_m, body.lean_sigma_m, body.stoop_sigma_m]) ** 2
-    sharp, logdet = spd_inverse(spd_inverse(seen.information[n] + LOOSE)[0] + np.diag(lean))
-    sharp = sharp * (body.keypoint_independent * sure[:, None, None])
-    right = (sharp @ theta[..., None])[..., 0]
-    np.add.at(said.information, i, lift.swapaxes(1, 2) @ sharp @ lift)
-    np.add.at(said.vector, i, (lift.swapaxes(1, 2) @ right[..., None])[..., 0])
-    np.add.at(said.squares, i, (theta * right).sum(1))
-    factor = 0.5 * (3 * (np.log(body.keypoint_independent) - LOG_2PI) - logdet) + np.log(s.posed_volume)
-    np.add.at(said.factor, i, factor)

@@ -8,9 +8,16 @@ import numpy as np
 
 
 def spd_inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse (..., n, n) and log-determinant (...) of symmetric positive definite matrices, by symmetric sweeps of one
-    row and column after the other (Dempster, Elements of Continuous Multivariate Analysis, 1969, 4.3)."""
-    a = np.array(np.moveaxis(matrix, (-2, -1), (0, 1)), order="C")
+    """Inverse (..., n, n) and log-determinant (...) of symmetric positive definite matrices."""
+    last = tuple(range(matrix.ndim - 2))
+    inverse, logdet = swept(matrix.transpose(-2, -1, *last))
+    return inverse.transpose(*(k + 2 for k in last), 0, 1), logdet
+
+
+def swept(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with rows and columns first, (n, n, ...): symmetric sweeps of one row and column after the other
+    (Dempster, Elements of Continuous Multivariate Analysis, 1969, 4.3)."""
+    a = np.array(matrix, order="C")
     pivots = np.empty(a.shape[1:])
     for k in range(len(a)):
         pivot = pivots[k] = np.maximum(a[k, k], 1e-300)
@@ -19,7 +26,7 @@ def spd_inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a -= root[:, None] * root
         a[k] = a[:, k] = column / pivot
         a[k, k] = -1 / pivot
-    return np.moveaxis(-a, (0, 1), (-2, -1)), np.log(pivots).sum(0)
+    return -a, np.log(pivots).sum(0)
 
 
 def solve(
