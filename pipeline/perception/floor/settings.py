@@ -98,7 +98,7 @@ class AssociationSettings:
     """... and as much more as the fourth power of its overlap (IoU) with another box, ..."""
     change_hz: float = 0.2
     """... and for every second in which it had no box. Of simulated crowds with known places."""
-    camera_word: float = 0.7
+    camera_word: float = 0.35
     """So much of that is believed."""
     camera_memory_s: float = 2.0
 
