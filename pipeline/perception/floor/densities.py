@@ -20,7 +20,7 @@ SIDES = [LEFT, RIGHT]
 _HIDDEN = ((), (LEFT,), (TOP,), (RIGHT,), (BOTTOM,), (LEFT, BOTTOM), (RIGHT, BOTTOM))
 """Which edges may be something else's: seven stories."""
 _USED = np.array([[float(edge not in hidden) for hidden in _HIDDEN] for edge in range(4)])
-_PORTION = 2048
+_PORTION = 1024
 """Pairs are looked at so many at a time: what is computed of them stays in the processor's cache."""
 
 
@@ -63,7 +63,7 @@ class Densities:
         return tuple(np.concatenate(arrays, -1) for arrays in zip(*parts, strict=True))
 
     def _best(self, cell: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pulled = np.einsum("abk,bk->ak", at(self.weight, cell), residual)
+        pulled = sum(at(self.weight[edge], cell) * residual[edge] for edge in range(4))
         own, cross, det = at(self.own, cell), at(self.cross, cell), at(self.det, cell)
         # The squares that are spared where an edge, or one of the sides and the bottom, need not fit.
         spared = np.zeros((len(_HIDDEN), len(cell)))

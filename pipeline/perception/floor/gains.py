@@ -108,15 +108,17 @@ def measurement(
     # All edges in all cameras of a body are one measurement of its state; those of no match count for nothing.
     weights, y = np.zeros((2, t, cameras, 4))
     weights[i, c], y[i, c] = (weight * sure).T, found.residual.T
-    j = np.zeros((t, cameras, 4, 6))
-    j[..., :4] = expected.jacobian.transpose(3, 2, 0, 1)
+    j = expected.jacobian.transpose(3, 2, 0, 1)
     if offset_s.any():
-        j[..., 4:] = j[..., :2] * offset_s[:, None, None]
-    j, y, weights = j.reshape(t, -1, 6), y.reshape(t, -1, 1), weights.reshape(t, -1, 1)
-    y += j @ at_mean[..., None]
+        j = np.concatenate([j, j[..., :2] * offset_s[:, None, None]], -1)
+    size = j.shape[-1]  # 6, or the 4 that do not move where all look at once
+    j, y, weights = j.reshape(t, -1, size), y.reshape(t, -1, 1), weights.reshape(t, -1, 1)
+    y += j @ at_mean[:, :size, None]
     weighted = (j * weights).swapaxes(-1, -2)
+    information, vector = np.zeros((t, 6, 6)), np.zeros((t, 6))
+    information[:, :size, :size], vector[:, :size] = weighted @ j, (weighted @ y)[..., 0]
     said = Said(
-        weighted @ j, (weighted @ y)[..., 0], (weights * y**2).sum((1, 2)), np.bincount(i, factor, t),
+        information, vector, (weights * y**2).sum((1, 2)), np.bincount(i, factor, t),
         # Against the score that somebody seen whole has on average.
         np.bincount(i, sure * np.minimum(seen.score[n] * (1 + 1 / s.sharp), 1.0) * ~seen.twin[n], t),
         np.bincount(i, found.used[TOP], t),

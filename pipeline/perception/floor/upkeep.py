@@ -45,9 +45,10 @@ class Upkeep:
         of, cameras = np.nonzero(has)
         ends = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
         mine = box[of, cameras]
-        posed = self.seen.posed[mine]
-        source, track = self.seen.row[mine].tolist(), self.seen.track[mine].tolist()
-        score = np.where(self.seen.twin[mine], 0.0, self.seen.score[mine])
+        posed = (np.bincount(of, self.seen.posed[mine], len(rows)) > 0).tolist()
+        score = np.zeros(len(rows))
+        np.maximum.at(score, of, np.where(self.seen.twin[mine], 0.0, self.seen.score[mine]))
+        score, source, track = score.tolist(), self.seen.row[mine].tolist(), self.seen.track[mine].tolist()
         cameras, mine = cameras.tolist(), mine.tolist()
         for k, person in enumerate(people):
             person.mean, person.covariance = mean[k], covariance[k]
@@ -64,13 +65,13 @@ class Upkeep:
             person.evidence += evidence[k]
             person.bent ^= changed[k]
             if count[k]:
-                person.posed = bool(posed[ends[k] : ends[k + 1]].any())
+                person.posed = posed[k]
             note_posture(person, self.settings.body)
             part = slice(ends[k], ends[k + 1])
             person.boxes = dict(zip(cameras[part], mine[part], strict=True))
             person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}
             if count[k]:
-                self._seen(person, float(score[part].max()), zip(cameras[part], track[part], strict=True))
+                self._seen(person, score[k], zip(cameras[part], track[part], strict=True))
 
     def _seen(self, person: Person, score: float, tracks: Iterable[tuple[int, int]]) -> None:
         person.seen_ns = self.now_ns

@@ -81,8 +81,9 @@ class Worlds:
         here = {p.track_id for p in people}
         clusters = []
         for cluster in self.clusters:
-            self._keep(cluster, here)
             # With one world left there is nothing to remember: it is grouped anew.
+            if len(cluster.worlds) > 1:
+                self._keep(cluster, here)
             if len(cluster.worlds) > 1 and cluster.ids:
                 clusters.append(cluster)
         place = {p.track_id: k for k, p in enumerate(people)}
@@ -94,10 +95,11 @@ class Worlds:
         for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True):
             group[group == group[k]] = group[i]
         out = []
-        for label in np.unique(group):
-            rows = np.flatnonzero(group == label)
-            if len(rows) < 2 and not self._is_lost(people[rows[0]], candidates):
+        for label, size in zip(*np.unique(group, return_counts=True), strict=True):
+            # Who is alone is a group by their own number.
+            if size < 2 and not self._is_lost(people[label], candidates):
                 continue
+            rows = np.flatnonzero(group == label)
             names = {people[k].track_id for k in rows}
             inside = [c for c in clusters if names & set(c.ids)]
             alone = [people[k] for k in rows if not any(people[k].track_id in c.ids for c in inside)]
