@@ -12,6 +12,7 @@ from calibration.camera import Camera, look_at
 from pipeline.messages import CameraTracks, Detections
 from pipeline.perception.floor.bodies import CameraBank, outlines
 from pipeline.perception.floor.matching import Pairs, chance, choose
+from pipeline.perception.floor.nearby import Nearby
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.small import solve, spd_inverse
 from pipeline.perception.floor.tracker import FloorTracker
@@ -29,6 +30,21 @@ def test_inverses_and_determinants_are_those_of_lapack():
         inverse, logdet = spd_inverse(matrix)
         assert inverse == pytest.approx(np.linalg.inv(matrix), rel=1e-6, abs=1e-6)
         assert logdet == pytest.approx(np.linalg.slogdet(matrix)[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_nearby_is_found_in_its_own_picture_only(seed):
+    """Against a look at everything; places far outside the picture included."""
+    random = np.random.default_rng(seed)
+    place, camera = random.uniform(-300, 1600, 80), random.integers(0, 4, 80)
+    place[:3] = -1e7, 1e7, 1e7
+    low, where = random.uniform(-300, 1600, 30), random.integers(0, 4, 30)
+    high = low + random.uniform(0, 200, 30)
+    i, k = Nearby(place, camera).within(low, high, where)
+    inside = (place > low[:, None]) & (place < high[:, None]) & (camera == where[:, None])
+    assert set(zip(i.tolist(), k.tolist(), strict=True)) == set(
+        zip(*(a.tolist() for a in np.nonzero(inside)), strict=True)
+    )
 
 
 def test_a_measurement_halves_the_variance_of_an_equally_sure_prior():
