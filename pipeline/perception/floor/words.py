@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.boxes import box_iou
 from pipeline.perception.floor.settings import AssociationSettings
 from pipeline.perception.floor.sightings import Sightings
 
@@ -63,11 +64,6 @@ class CameraWords:
 
 def _covered(box: np.ndarray) -> np.ndarray:
     """float64 (N,): the greatest intersection over union of each box with another one."""
-    if len(box) < 2:
-        return np.zeros(len(box))
-    low, high = np.maximum(box[:, None, :2], box[:, :2]), np.minimum(box[:, None, 2:], box[:, 2:])
-    common = np.prod(np.maximum(high - low, 0), -1)
-    area = np.prod(box[:, 2:] - box[:, :2], -1)
-    share = common / np.maximum(area[:, None] + area - common, 1e-9)
+    share = box_iou(box, box)
     np.fill_diagonal(share, 0.0)
-    return share.max(1)
+    return share.max(1, initial=0.0)
