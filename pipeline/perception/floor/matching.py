@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,13 @@ def _best(body: np.ndarray, box: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 def _hang_together(body: np.ndarray, box: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """bool (K,): the pairs connected with some boxes. `begin`: bool, by box."""
-    boxes, bodies = begin.copy(), np.zeros(int(body.max()) + 1, bool)
-    inside, grows = boxes[box], True
-    while grows:
-        bodies[body[inside]] = True
-        boxes[box[bodies[body]]] = True
-        reached = boxes[box]
-        grows, inside = np.count_nonzero(reached) > np.count_nonzero(inside), reached
-    return inside
+    bodies = int(body.max()) + 1
+    count = bodies + len(begin)
+    graph = coo_array((np.ones(len(body), bool), (body, bodies + box)), shape=(count, count))
+    part = connected_components(graph, directed=False)[1]
+    tangled = np.zeros(count, bool)
+    tangled[part[bodies:][begin]] = True
+    return tangled[part[body]]
 
 
 def _searched(body: np.ndarray, box: np.ndarray, value: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ FADING_S = 3.5
 
 @dataclass(frozen=True)
 class Upkeep:
-    """One window: its sightings, time and length. `association`: those settings, with what scores are known to mean."""
+    """One window: its sightings, time and length. `association`: those settings, with what scores are known to mean.
+    `word`, `word_ns`: (N,), what the cameras' own tracks say of each box, see `CameraWords`."""
 
     seen: Sightings
     camera_ids: tuple[str, ...]

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pipeline.state import Database
 from pipeline.web.browsing import context_options
 from pipeline.web.security import SESSION
 from tests.scripted_shop import write_recording
+from tests.waiting import until
 
 _HOME = Path(__file__).resolve().parents[3]
 _NOTE_WHAT_IS_SHOWN = """
@@ -85,10 +85,11 @@ def test_the_cart_changes_while_a_recording_is_run(browser, tmp_path):
 
 
 def _until(true, process, timeout_s=120.0):
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
+    def runs_and_holds():
+        assert process.poll() is None, "the process has ended"
+        return true()
+
+    until(runs_and_holds, timeout_s=timeout_s)
 
 
 def _listens(port):

@@ -46,11 +46,11 @@ def cut(tmp_path, film):
     """Function that cuts an event and returns the store and what was made."""
     database = Database(f"sqlite:///{tmp_path}/state.sqlite")
 
-    def make(event=None, seen=None, events=None, settings=SETTINGS, paths=None):
+    def make(event=None, seen=None, events=None, settings=SETTINGS, paths=None, footage=None):
         whose = Whose()
         whose.note([bound(ANNA), bound(BEN)] if events is None else events)
         store = open_evidence(tmp_path / "evidence", database, settings)
-        footage = Films({"cam1": film} if paths is None else paths)
+        footage = footage or Films({"cam1": film} if paths is None else paths)
         cutter = Cutter(LAYOUT, footage, people() if seen is None else seen, whose, store, settings)
         return store, cutter.cut(event or taken())
 
@@ -258,6 +258,19 @@ def test_the_shelf_before_and_after_is_cut_out_straight(cut):
     # 0.3 m of slot and 0.25 m on both sides; 0.3 m high and 0.05 m above and below: 0.8 m by 0.4 m
     assert before.shape[1] / before.shape[0] == pytest.approx(2.0, abs=0.02)
     assert abs(made[1].t0_ns - (START_NS + 2.5 * S)) < S / 10 and abs(made[2].t0_ns - (START_NS + 5.5 * S)) < S / 10
+
+
+def test_a_still_is_the_nearest_picture_as_far_as_a_second_away(cut, film):
+    class Sparse(Films):
+        """Lost what it had around the first still."""
+
+        def between(self, camera_id, t0_ns, t1_ns):
+            gap = (START_NS + 1.9 * S, START_NS + 3.1 * S)
+            return (f for f in super().between(camera_id, t0_ns, t1_ns) if not gap[0] < f.captured_at_ns < gap[1])
+
+    _, made = cut(footage=Sparse({"cam1": film}))
+    assert [c.state for c in made] == ["ready"] * 3
+    assert S / 2 < abs(made[1].t0_ns - (START_NS + 2.5 * S)) < S * 3 / 4
 
 
 def test_a_camera_without_a_picture_then_says_so_and_the_others_go_on(cut, film, tmp_path):

@@ -72,6 +72,12 @@ def test_somebody_who_stands_still_is_looked_at_all_the_time():
     assert network.pictures == 30
 
 
+def test_a_camera_that_somebody_left_is_looked_at_twice_a_second_again_after_half_a_second():
+    network = BrightSpots()
+    run(PersonDetector(network), [with_person(40, k) for k in range(3)] + [empty(k) for k in range(37)])
+    assert 3 + 5 + 6 <= network.pictures <= 3 + 6 + 8
+
+
 def test_without_the_gate_every_picture_is_looked_at():
     network = BrightSpots()
     run(PersonDetector(network, gated=False), [empty(k) for k in range(10)], ("cam1", "cam2"))
