@@ -128,10 +128,8 @@ def require_sound(layout: StoreLayout, source: str = "layout") -> None:
 def sees(layout: StoreLayout, camera: Camera, points_m: np.ndarray) -> np.ndarray:
     """bool (...,): is a world point (..., 3) inside the picture and not behind a gondola?"""
     points = np.asarray(points_m, float)
-    visible = camera.in_view(points)
-    for gondola in layout.gondolas:
-        visible &= ~_crosses(gondola, camera.position_m, points)
-    return visible
+    hidden = layout.shelves.hide(camera.position_m[None], points.reshape(-1, 3)).reshape(points.shape[:-1])
+    return camera.in_view(points) & ~hidden
 
 
 def px_per_cm(gondola: Gondola, camera: Camera, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,19 +144,6 @@ def px_per_cm(gondola: Gondola, camera: Camera, points_m: np.ndarray) -> tuple[n
     squares = a * a + b * b + c * c + d * d
     root = np.sqrt(np.maximum(squares**2 - 4 * area**2, 0))
     return np.sqrt(area), np.sqrt(np.maximum((squares - root) / 2, 0))
-
-
-def _crosses(gondola: Gondola, eye_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """bool (...,): does the way from the eye to a point pass through the gondola's box? (slab test)"""
-    eye, ends = gondola.to_face(eye_m), gondola.to_face(points_m)
-    low = np.array([0.0, -gondola.depth_m, 0.0])
-    high = np.array([gondola.width_m, 0.0, gondola.height_m])
-    way = ends - eye
-    way = np.where(np.abs(way) < 1e-12, 1e-12, way)
-    first, second = (low - eye) / way, (high - eye) / way
-    enter = np.minimum(first, second).max(axis=-1)
-    leave = np.maximum(first, second).min(axis=-1)
-    return np.maximum(enter, 0) < np.minimum(leave, 1) - 1e-9
 
 
 def _gondola_faces(layout: StoreLayout, gondola: Gondola, cameras: list[Camera]):

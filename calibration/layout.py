@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from shapely.geometry import Polygon
 
 from calibration.camera import Camera, look_at
+from calibration.sight import Shelves
 from pipeline.errors import LayoutError, WalkoutError
 
 XY = tuple[float, float]
@@ -208,6 +209,11 @@ class StoreLayout(_Model):
     @cached_property
     def gondola_by_id(self) -> dict[str, Gondola]:
         return {g.id: g for g in self.gondolas}
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        """The gondolas as what stands in the way of cameras."""
+        return Shelves(self.gondolas)
 
 
 def load_layout(path: Path | str) -> StoreLayout:

@@ -15,7 +15,6 @@ import numpy as np
 from calibration.layout import StoreLayout
 from pipeline.evidence.body import body_on_floor, head_box, is_hidden
 from pipeline.messages import CameraTracks, FloorTrack
-from pipeline.perception.sight import Shelves
 
 _HOLD_NS = 700_000_000
 
@@ -24,7 +23,7 @@ class Heads:
     """Of all cameras of a layout."""
 
     def __init__(self, layout: StoreLayout) -> None:
-        self._layout, self._shelves = layout, Shelves(layout.gondolas)
+        self._layout = layout
         self._seen: dict[str, dict[object, tuple[int, np.ndarray]]] = {}
 
     def boxes(
@@ -50,6 +49,6 @@ class Heads:
             if camera_id in track.sources:
                 continue
             body = body_on_floor(camera, track.floor_xy_m)
-            if body is not None and not is_hidden(self._shelves, camera, track.floor_xy_m):
+            if body is not None and not is_hidden(self._layout.shelves, camera, track.floor_xy_m):
                 found.append(body[1])
         return found

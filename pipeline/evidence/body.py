@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.camera import Camera
+from calibration.sight import Shelves
 from pipeline.messages import LEFT_WRIST, RIGHT_WRIST
-from pipeline.perception.sight import Shelves
 
 TALL_M, WIDE_M = 1.9, 0.35
 """Somebody tall with an arm a little out: half a width to each side."""

@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 
 from calibration.camera import Camera
+from calibration.sight import Shelves
 from pipeline.evidence.body import body_on_floor, is_hidden
 from pipeline.evidence.path import NS, Path, Somebody, grown
 from pipeline.evidence.people import Floor, Look
-from pipeline.perception.sight import Shelves
 
 _SAME_TRACK_NS = 2 * NS
 """A camera's track is the floor track that it was, or will be, at most so far away in time."""

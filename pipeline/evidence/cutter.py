@@ -23,7 +23,6 @@ from pipeline.evidence.settings import EvidenceSettings
 from pipeline.evidence.store import EvidenceStore
 from pipeline.evidence.whose import Whose
 from pipeline.messages import Frame, ShelfEvent
-from pipeline.perception.sight import Shelves
 from pipeline.reasons import NO_CAMERA_THERE, NO_PICTURE_THEN
 
 _STILL_REACH_NS = (NS // 5, NS)
@@ -44,7 +43,6 @@ class Cutter:
         settings: EvidenceSettings,
     ) -> None:  # fmt: skip
         self._layout, self._footage, self._people = layout, footage, people
-        self._shelves = Shelves(layout.gondolas)
         self._whose, self._store, self._settings = whose, store, settings
 
     def span_ns(self, event: ShelfEvent) -> tuple[int, int]:
@@ -151,7 +149,7 @@ class Cutter:
         lost_ns = round(self._settings.lost_s * NS)
         since, until = t0_ns - lost_ns - NS, t1_ns + lost_ns + NS
         return Cover(
-            self._layout.camera_by_id[camera_id], self._shelves, self._people.looks(camera_id, since, until),
+            self._layout.camera_by_id[camera_id], self._layout.shelves, self._people.looks(camera_id, since, until),
             self._people.floor(since, until), is_mine, self._settings.lost_s,
         )  # fmt: skip
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from calibration.camera import Camera
 from calibration.layout import Gondola, StoreLayout
-from pipeline.perception.sight import Shelves
 
 AROUND_M = 0.25
 """Shown to each side of the slot."""
@@ -82,8 +81,7 @@ def _seen_area(layout: StoreLayout, camera: Camera, face: Face) -> tuple[float, 
     middle = corners.mean(0)
     if (camera.position_m - middle) @ face.gondola.normal <= 0.05:
         return 0.0, False
-    others = Shelves([gondola for gondola in layout.gondolas if gondola.id != face.gondola.id])
-    if others.hide(camera.position_m[None], middle[None])[0, 0]:
+    if layout.shelves.hide(camera.position_m[None], middle[None])[0, 0]:
         return 0.0, False
     pixels = camera.project(corners)
     if np.isnan(pixels).any() or not camera.in_view(middle[None])[0]:
