@@ -16,6 +16,7 @@ from typing import Protocol
 from pipeline.errors import EventLogError, StateUnreachableError, WalkoutError
 from pipeline.eventlog import EventLog, open_log
 from pipeline.observe.logs import get_logger
+from pipeline.state import Database
 
 _POLL_S = 0.2
 _OPEN_S = 5.0
@@ -43,6 +44,7 @@ class Beside:
     Args:
         name: in the log and in what is said when it stops.
         log_url: the thread has a connection of its own to the event log.
+        state_url: the state, opened as `database` for whoever wants to see what was done: never waited for later.
         make: the work on that log, whatever else it needs opened; closed by its `close`. Called again, with the log
             opened again, after an `EventLogError` or a `StateUnreachableError`.
 
@@ -50,9 +52,10 @@ class Beside:
     wrong later; nothing but those two is tried again.
     """
 
-    def __init__(self, name: str, log_url: str, make: Callable[[EventLog], Work]) -> None:
+    def __init__(self, name: str, log_url: str, state_url: str, make: Callable[[EventLog], Work]) -> None:
         self.name = name
         self._log_url, self._make = log_url, make
+        self.database = Database.waited_for_once(state_url)
         self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
         self._finish_by: float | None = None
         self._error: WalkoutError | None = None
@@ -60,7 +63,11 @@ class Beside:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         self._ready.wait(_OPEN_S)
-        self._raise()
+        try:
+            self._raise()
+        except WalkoutError:
+            self.database.close()
+            raise
 
     def step(self) -> bool:
         """Whether anything was done since the last time. Waits for nobody."""
@@ -84,6 +91,7 @@ class Beside:
         self._finish_by = None
         self._end.set()
         self._thread.join(_ANSWER_S)
+        self.database.close()
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -73,12 +73,11 @@ class Aggregator:
         """Read, fold and publish once; how many records were read."""
         return self.member.step(timeout_s, max_records)
 
-    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> bool:
-        """Step until everything before `ends` has been read, then settle what is still waiting; False: no time left."""
-        if not self.member.catch_up(ends, timeout_s):
-            return False
+    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> None:
+        """Step until everything before `ends` has been read, then settle what is still waiting. Raises
+        `EventLogError` when no time is left."""
+        self.member.catch_up(ends, timeout_s)
         self.member.transact(self._settling.settle_waiting)
-        return True
 
     def receipts(self) -> list[ReceiptIssued]:
         """All receipts so far, in the order in which they were made."""

@@ -102,13 +102,13 @@ class PaymentDesk:
             log.warning("payments left to another desk", reason=str(error))
         return made
 
-    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> bool:
-        """Everything before `ends` is read and every payment at rest or waiting; False: no time left."""
-        done = self.member.catch_up(ends, timeout_s)
+    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> None:
+        """Everything before `ends` is read and every payment at rest or waiting. Raises `EventLogError` when no time is
+        left."""
+        self.member.catch_up(ends, timeout_s)
         if not self.member.assigned:  # nothing to read; what the state holds is to be worked on all the same
             self.member.step(timeout_s=0)
         self.work()
-        return done
 
     def close(self) -> None:
         self.member.close()

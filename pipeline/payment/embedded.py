@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.beside import Beside
-from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog
 from pipeline.payment.accounts import list_payments
 from pipeline.payment.desk import GROUP, TOPICS, PaymentDesk
@@ -49,8 +48,7 @@ class EmbeddedPayments:
 
     def finish(self, timeout_s: float) -> None:
         """Everything in the log has been taken before this returns; a declined payment may still wait for its retry."""
-        if not self._desk.catch_up(self._log.ends(TOPICS), timeout_s):
-            raise EventLogError(f"the event log did not give back within {timeout_s:g} s the receipts written to it")
+        self._desk.catch_up(self._log.ends(TOPICS), timeout_s)
 
     def payments(self, visit_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
@@ -66,18 +64,14 @@ class LivePayments(Beside):
     """`EmbeddedPayments` of live cameras in a thread, with a log and database connections of its own."""
 
     def __init__(self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings) -> None:
-        self._database = Database.waited_for_once(state_url)
         super().__init__(
-            "payments", log_url, lambda log: EmbeddedPayments(log, state_url, folder, store_id, settings, live=True)
+            "payments", log_url, state_url,
+            lambda log: EmbeddedPayments(log, state_url, folder, store_id, settings, live=True),
         )  # fmt: skip
 
     def payments(self, visit_ids: Sequence[str]) -> list[dict[str, Any]]:
         """As `list_payments`; of these visits only."""
-        return _of_visits(self._database, visit_ids)
-
-    def close(self) -> None:
-        super().close()
-        self._database.close()
+        return _of_visits(self.database, visit_ids)
 
 
 def _of_visits(database: Database, visit_ids: Sequence[str]) -> list[dict[str, Any]]:

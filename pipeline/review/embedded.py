@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pipeline.cart.desk import Desk
 from pipeline.cart.price_book import PriceBook
-from pipeline.errors import EventLogError
 from pipeline.eventlog import EventLog
 from pipeline.review.desk import ReviewDesk
 from pipeline.review.intake import GROUP, TOPICS, ReviewIntake
@@ -20,7 +19,7 @@ class EmbeddedReview:
         self, log: EventLog, state_url: str, prices: PriceBook, store_id: str, settings: ReviewSettings, *, live: bool,
         tail: str = "",
     ) -> None:  # fmt: skip
-        self._log, self._database = log, Database(state_url)
+        self._database = Database(state_url)
         self._intake = ReviewIntake(
             log, self._database, ReviewDesk(self._database, Desk(self._database, prices), prices, settings),
             group=f"{GROUP}-{store_id}{tail}", stores=[store_id], start=None if live else log.ends(TOPICS),
@@ -33,8 +32,7 @@ class EmbeddedReview:
 
     def finish(self, timeout_s: float) -> None:
         """Everything that the receipts in the log hold is a case before this returns."""
-        if not self._intake.catch_up(self._log.ends(TOPICS), timeout_s):
-            raise EventLogError(f"the event log did not give back within {timeout_s:g} s the receipts written to it")
+        self._intake.catch_up(timeout_s=timeout_s)
 
     def close(self) -> None:
         self._intake.close()

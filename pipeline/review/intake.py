@@ -61,13 +61,13 @@ class ReviewIntake:
         """Read, open cases and publish once; how many records were read."""
         return self.member.step(timeout_s, max_records)
 
-    def catch_up(self, ends: Positions | None = None, timeout_s: float = 60.0) -> bool:
-        """Everything before `ends` (by default all that is in the log) has its cases; False: no time left."""
-        done = self.member.catch_up(self._log.ends(TOPICS) if ends is None else ends, timeout_s)
+    def catch_up(self, ends: Positions | None = None, timeout_s: float = 60.0) -> None:
+        """Everything before `ends` (by default all that is in the log) has its cases. Raises `EventLogError` when no
+        time is left."""
+        self.member.catch_up(self._log.ends(TOPICS) if ends is None else ends, timeout_s)
         partitions = {partition for _, partition in self.member.assigned}
         if partitions:
             self.member.transact(lambda db: _unpublished(db, partitions))
-        return done
 
     def close(self) -> None:
         self.member.close()

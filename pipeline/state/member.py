@@ -144,15 +144,15 @@ class GroupMember:
             self._rejoin()
         return len(batch.records)
 
-    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> bool:
-        """Step until everything before `ends` has been dealt with; False: no time left. For a member that is alone."""
+    def catch_up(self, ends: Positions, timeout_s: float = 60.0) -> None:
+        """Step until everything before `ends` has been dealt with. For a member that is alone. Raises `EventLogError`
+        when no time is left."""
         deadline = time.monotonic() + timeout_s
         while any(self._read_to.get(place, self._start.get(place, 0)) < end for place, end in ends.items()):
             if time.monotonic() > deadline:
-                return False
+                raise EventLogError(f"the event log did not give back within {timeout_s:g} s what was written to it")
             self.step(timeout_s=0.2)
         self._publish()
-        return True
 
     def transact(self, work: Callable[[Connection], Sequence[Outgoing]]) -> None:
         """Something of our partitions outside a batch: in a transaction of its own, fenced like all others."""

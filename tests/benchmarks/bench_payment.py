@@ -41,7 +41,7 @@ def main() -> None:
         log.append([receipt(total, 1, visit, shopper) for visit, shopper, total in visits])
         log.append([receipt(total + 40 * (n % 3 - 1), 2, v, s) for n, (v, s, total) in enumerate(visits[::2])])
         wall_s, cpu_s = time.perf_counter(), time.process_time()
-        assert desk.catch_up(log.ends(TOPICS), timeout_s=3600)
+        desk.catch_up(log.ends(TOPICS), timeout_s=3600)
         wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
         read = len(visits) + len(visits[::2])
         assert states(database) == {"paid": len(visits)}

@@ -49,7 +49,7 @@ def shop():
 
 @pytest.fixture
 def work(shop, tmp_path):
-    work = Beside("bills", f"sqlite:///{tmp_path}/log.sqlite", shop)
+    work = Beside("bills", f"sqlite:///{tmp_path}/log.sqlite", f"sqlite:///{tmp_path}/state.sqlite", shop)
     yield work
     work.close()
 

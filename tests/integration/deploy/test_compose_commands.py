@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.eventlog import open_log
 from tests import servers
 from tests.live_shop import write_store
 from tests.unit.cart.events import COLA, pick, visit
+from tests.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -80,11 +80,8 @@ class Chain:
         path = "/readyz" if "healthcheck" in COMPOSE["services"][name] else "/"
         self.until(lambda: self.get(name, path)[0] == 200 or (name == "bank" and self.get(name, path)[0] == 404), name)
 
-    def until(self, true, name: str = "cart", timeout_s: float = 240) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not true():
-            assert time.monotonic() < deadline, self.said(name)
-            time.sleep(0.5)
+    def until(self, true, name: str) -> None:
+        until(true, lambda: self.said(name), timeout_s=240, every_s=0.5)
 
     def get(self, name: str, path: str, **headers: str) -> tuple[int, str]:
         """Status 0: nobody listens yet."""

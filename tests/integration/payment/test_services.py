@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from pipeline.eventlog import open_log
 from tests.integration.payment.conftest import free_port, wait_for
 from tests.unit.payment.shop import receipt
+from tests.waiting import until
 
 WALKOUT = [sys.executable, "-m", "pipeline.cli"]
 
@@ -54,15 +54,9 @@ def test_provider_and_desk_as_processes(tmp_path):
         running("pay", "provider", "--state", str(tmp_path / "bank.sqlite"), "--rule", broke, port=bank),
         running("pay", "serve", "--log", log_url, "--state", state, *settings, port=desk) as process,
     ):
-
-        def until(wanted):
-            deadline = time.monotonic() + 120
-            while wanted not in get(desk, "/metrics"):
-                assert time.monotonic() < deadline, get(desk, "/metrics")
-                time.sleep(0.2)
-
-        until('walkout_payments_total{outcome="open"} 1.0')
-        until('walkout_payments_total{outcome="paid"} 1.0')
+        for outcome in ("open", "paid"):
+            wanted = f'walkout_payments_total{{outcome="{outcome}"}} 1.0'
+            until(lambda wanted=wanted: wanted in get(desk, "/metrics"), lambda: get(desk, "/metrics"), 120)
         assert 'walkout_payment_calls_total{kind="authorize",outcome="declined"} 1.0' in get(desk, "/metrics")
         assert json.loads(get(desk, "/readyz"))["status"] == "ok"
         owed = json.loads(walkout("pay", "balance", "--state", state, "--json"))
@@ -87,7 +81,7 @@ def test_what_people_type(tmp_path):
     log, database, bank = open_log(f"sqlite:///{tmp_path}/log.sqlite"), Database(state), Bank(tmp_path / "bank.sqlite")
     log.append([receipt(200)])
     desk = PaymentDesk(log, database, bank)
-    assert desk.catch_up(log.ends(TOPICS))
+    desk.catch_up(log.ends(TOPICS))
     desk.close(), bank.close(), database.close(), log.close()
     assert "nothing is owed\npayments: 1 paid" in walkout("pay", "balance", "--state", state)
     assert "€2.00  paid\n    authorize €2.00 approved\n    capture" in walkout("pay", "list", "--state", state)

@@ -120,7 +120,7 @@ def test_a_server_that_crashes_in_the_middle_costs_nothing(postgres, tmp_path, c
     streams = visits(60)
     log.append([event for events in streams for event in events])
     calm = Aggregator(log, f"sqlite:///{tmp_path}/calm.sqlite", small_catalogue(), group="calm")
-    assert calm.catch_up(log.ends(TOPICS))
+    calm.catch_up(log.ends(TOPICS))
     wanted = {r.visit_id: r for r in calm.receipts()}
     calm.close()
 

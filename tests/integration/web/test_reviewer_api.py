@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 
 from pipeline.cart.desk import newest_in
 from pipeline.review import audit
 from tests.films import keep_films
+from tests.waiting import until
 from tests.web_site import Served, make_run
 from tests.web_site import served as serve
 
@@ -18,9 +17,7 @@ from tests.web_site import served as serve
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with serve(make_run(tmp_path_factory.mktemp("shop"))) as site:
-        end = time.monotonic() + 20
-        while not site.site.review.queue() and time.monotonic() < end:
-            time.sleep(0.1)
+        until(site.site.review.queue, "no case was opened")
         yield site
 
 

@@ -37,8 +37,8 @@ def shop(tmp_path, catalogue):
             aggregator = Aggregator(self.log, self.state, catalogue, timer_s=0)
             bank = Bank(tmp_path / "bank.sqlite")
             desk = PaymentDesk(self.log, self.state, bank, PaymentSettings())
-            assert aggregator.catch_up(self.log.ends(("walkout.visits", "walkout.shelf-events")))
-            assert desk.catch_up(self.log.ends(TOPICS))
+            aggregator.catch_up(self.log.ends(("walkout.visits", "walkout.shelf-events")))
+            desk.catch_up(self.log.ends(TOPICS))
             for part in (aggregator, desk, bank):
                 part.close()
 

@@ -269,5 +269,12 @@ def test_a_step_that_failed_is_done_again_with_the_same_records_by_who_goes_on(l
 def test_catching_up_ends_with_everything_published(log, database):
     log.append([bound(i) for i in range(7)])
     one = member(Slowly(log), database)
-    assert one.catch_up(log.ends(["walkout.visits"]))
+    one.catch_up(log.ends(["walkout.visits"]))
     assert published(log) == ["out-0", "out-3", "out-6"]
+
+
+def test_catching_up_with_what_never_comes_says_so(log, database):
+    log.append([bound(0)])
+    [(place, end)] = log.ends(["walkout.visits"]).items()
+    with pytest.raises(EventLogError, match=r"did not give back within 0\.3 s"):
+        member(Slowly(log), database).catch_up({place: end + 1}, timeout_s=0.3)
