@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 from pipeline.errors import StateError
+from pipeline.state.schema import all_tables
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -55,7 +56,8 @@ def check(engine: Engine, name: str, *, upgrade: bool) -> None:
 def migrate(engine: Engine, revision: str) -> None:
     """To `revision` ("0001" ... or "head"), or down to it ("base": nothing left), in one transaction.
 
-    Processes that start together take turns: SQLite by its write lock, PostgreSQL by an advisory lock.
+    Processes that start together take turns: SQLite by its write lock, PostgreSQL by an advisory lock. Raises
+    `StateError`, and changes nothing, where what is there cannot be what its version says.
     """
     from alembic import command
 
@@ -68,13 +70,38 @@ def migrate(engine: Engine, revision: str) -> None:
             raise StateError(f"revision {revision!r}: expected head, base or one of {', '.join(revisions())}")
         if now == wanted:
             return
+        if now == "base":
+            _require_no_tables(db)
         move = command.downgrade if _rank(wanted) < _rank(now) else command.upgrade
         move(_config(db), wanted)
+        if wanted == newest():
+            _require_all_columns(db, now)
 
 
 def revisions() -> list[str]:
     """All revisions, oldest first."""
     return sorted(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _require_no_tables(db: Connection) -> None:
+    if ours := sorted({*all_tables().tables} & {*inspect(db).get_table_names()}):
+        raise StateError(_strange(db, f"it has tables ({', '.join(ours)}) and no version of them"))
+
+
+def _require_all_columns(db: Connection, before: str) -> None:
+    found = inspect(db)
+    there = {table: {c["name"] for c in found.get_columns(table)} for table in found.get_table_names()}
+    missing = [t.name for t in all_tables().sorted_tables if not {*t.columns.keys()} <= there.get(t.name, set())]
+    if missing:
+        raise StateError(_strange(db, f"its tables say version {before} but lack what that has ({', '.join(missing)})"))
+
+
+def _strange(db: Connection, what: str) -> str:
+    name = db.engine.url.render_as_string(hide_password=True).replace("+psycopg", "")
+    return (
+        f"state {name}: {what}: a walkout from before the first release made it, or another program; nothing in it was "
+        f"changed. Of a run: run its recording again into the same folder. Of a store: keep it and name another"
+    )
 
 
 def _rank(revision: str) -> str:

@@ -149,7 +149,10 @@ def _recording_of(run: Path) -> Path:
     for place in places:
         if (place / MANIFEST).exists() or (place / "layout.yaml").exists():
             return place
-    raise RecordingError(f"{run}: its recording is not at {' or '.join(map(str, places))}: name it with --recording")
+    raise RecordingError(
+        f"{run}: its recording is not at {' or '.join(map(str, places))}: put it there, or name it "
+        "with --recording where the command has that"
+    )
 
 
 @contextmanager

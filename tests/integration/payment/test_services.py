@@ -54,15 +54,18 @@ def test_provider_and_desk_as_processes(tmp_path):
         running("pay", "provider", "--state", str(tmp_path / "bank.sqlite"), "--rule", broke, port=bank),
         running("pay", "serve", "--log", log_url, "--state", state, *settings, port=desk) as process,
     ):
-        for outcome in ("open", "paid"):
-            wanted = f'walkout_payments_total{{outcome="{outcome}"}} 1.0'
-            until(lambda wanted=wanted: wanted in get(desk, "/metrics"), lambda: get(desk, "/metrics"), 120)
+
+        def counted(wanted):
+            until(lambda: wanted in get(desk, "/metrics"), lambda: get(desk, "/metrics"), timeout_s=120)
+
+        counted('walkout_payments_total{outcome="open"} 1.0')
+        counted('walkout_payments_total{outcome="paid"} 1.0')
         assert 'walkout_payment_calls_total{kind="authorize",outcome="declined"} 1.0' in get(desk, "/metrics")
         assert json.loads(get(desk, "/readyz"))["status"] == "ok"
         owed = json.loads(walkout("pay", "balance", "--state", state, "--json"))
         assert owed["open"] == [{"shopper_id": "ben", "currency": "EUR", "open_minor": 90}]
         assert "1 open balances" in walkout("pay", "retry", "--state", state, "--shopper", "ben")
-        until('walkout_payments_total{outcome="paid"} 2.0')
+        counted('walkout_payments_total{outcome="paid"} 2.0')
         made = json.loads(get(bank, "/v1/authorizations"))
         assert sorted((a["payer"], a["captured"]) for a in made) == [("anna", 200), ("ben", 90)]
     log.close()

@@ -67,3 +67,31 @@ def test_tables_of_a_newer_walkout_are_refused(tmp_path):
     database.close()
     with pytest.raises(StateError, match=r"version 9999, this walkout knows up to .*: update walkout"):
         Database(f"sqlite:///{tmp_path}/state.sqlite")
+
+
+def test_tables_from_before_versions_are_refused_and_left_alone(empty, tmp_path):
+    """As the first aggregators made them, before there were migrations."""
+    with empty.transaction() as db:
+        db.exec_driver_sql("CREATE TABLE positions (topic TEXT, partition INTEGER, next_offset INTEGER)")
+        db.exec_driver_sql("CREATE TABLE receipts (number INTEGER PRIMARY KEY, body BLOB)")
+        db.exec_driver_sql("INSERT INTO receipts VALUES (1, x'7b7d')")
+    before = tables(empty)
+    with pytest.raises(StateError, match=r"tables \(positions, receipts\) and no version.*run its recording again"):
+        Database(f"sqlite:///{tmp_path}/state.sqlite")
+    with pytest.raises(StateError, match="keep it and name another"):
+        empty.migrate("head")
+    assert tables(empty) == before
+    with empty.transaction() as db:
+        assert db.exec_driver_sql("SELECT * FROM receipts").all() == [(1, b"{}")]
+
+
+def test_a_state_that_lacks_what_its_version_has_is_refused_and_left_alone(empty, tmp_path):
+    """As a build between two versions made it: the number was there before all of its tables were."""
+    empty.migrate("0004")
+    with empty.transaction() as db:
+        db.exec_driver_sql("DROP TABLE coupons")
+        db.exec_driver_sql("ALTER TABLE payments DROP COLUMN reason")
+    before = tables(empty)
+    with pytest.raises(StateError, match=r"say version 0004 but lack what that has \(coupons, payments\)"):
+        Database(f"sqlite:///{tmp_path}/state.sqlite")
+    assert empty.revision() == "0004" and tables(empty) == before
