@@ -4,21 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from calibration.layout import Gondola
 
 _TOUCH = 1e-9
 """Share of a line that may lie in a gondola without being hidden: a shelf does not hide what is on its own front."""
 
 
+class Face(Protocol):
+    """A `calibration.layout.Gondola`, as far as it stands in the way. Vectors and origin (3,), metres."""
+
+    right: np.ndarray
+    normal: np.ndarray
+    origin: np.ndarray
+    width_m: float
+    depth_m: float
+    height_m: float
+
+
 class Shelves:
     """Gondolas as solid boxes; all lines of sight are asked about at once. A layout's are `StoreLayout.shelves`."""
 
-    def __init__(self, gondolas: Sequence[Gondola]) -> None:
+    def __init__(self, gondolas: Sequence[Face]) -> None:
         n = len(gondolas)
         self._axes = np.array([(g.right, g.normal, (0.0, 0.0, 1.0)) for g in gondolas]).reshape(n, 1, 3, 3)
         self._origin = np.array([g.origin for g in gondolas]).reshape(n, 1, 3)

@@ -80,17 +80,6 @@ FILE_WITHOUT_VIDEO = "{file} holds no video"
 FILE_DAMAGED = "{file} is cut off or damaged: {count} of {expected} frames could be read"
 WRONG_SIZE = "pictures of {size}, but the layout says {expected_size}"
 NOT_DECODED = "{count} packets in a row cannot be decoded: {why}"
-SYSTEM_REFUSED = "Connection refused"
-SYSTEM_TIMED_OUT = "Connection timed out"
-SYSTEM_RESET = "Connection reset by peer"
-SYSTEM_NO_ROUTE = "No route to host"
-SYSTEM_NO_NETWORK = "Network is unreachable"
-SYSTEM_NO_FILE = "No such file or directory"
-SYSTEM_NOT_ALLOWED = "Permission denied"
-SYSTEM_FULL = "No space left on device"
-SYSTEM_READ_ERROR = "Input/output error"
-SYSTEM_GAVE_UP = "Immediate exit requested"
-SYSTEM_INVALID = "Invalid data found when processing input"
 
 # A clip or picture that cannot be shown.
 NO_CAMERA_THERE = "no camera sees this place"
@@ -107,10 +96,77 @@ OTHER_BYTES = "its bytes are not those that were stored"
 VISIT_ERASED = "the visit was erased"
 KEPT_FOR = "kept for {days} days"
 
+# A visit that is run again, or kept as a case.
+RUN_ERASED = "visit {visit} was erased: it cannot be run again"
+RUN_LIVE = (
+    "visit {visit}: {store} is a live store, of which clips are kept and no recording: only runs of a "
+    "recording can be run again"
+)
+RUN_WITHOUT_FILES = "visit {visit}: this desk has no shop's files, so there is nothing to run again"
+RUN_BROKE = "internal error {number}, the log says more"
+KEEP_UNDECIDED = "visit {visit}: its receipt is held for review: decide it, then keep it as a case"
+
+_OF_THE_SYSTEM = (
+    "Connection refused",
+    "Connection timed out",
+    "Connection reset by peer",
+    "No route to host",
+    "Network is unreachable",
+    "Host is down",
+    "Software caused connection abort",
+    "Broken pipe",
+    "Cannot assign requested address",
+    "Server returned 400 Bad Request",
+    "Server returned 401 Unauthorized (authorization failed)",
+    "Server returned 403 Forbidden (access denied)",
+    "Server returned 404 Not Found",
+    "Server returned 429 Too Many Requests",
+    "Server returned 5XX Server Error reply",
+    "Protocol not found",
+    "Demuxer not found",
+    "Decoder not found",
+    "Stream not found",
+    "End of file",
+    "Invalid data found when processing input",
+    "Immediate exit requested",
+    "Unknown error occurred",
+    "Not yet implemented in FFmpeg, patches welcome",
+    "No such file or directory",
+    "Permission denied",
+    "Operation not permitted",
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Stale file handle",
+    "Input/output error",
+    "Too many open files",
+    "Not a directory",
+    "Is a directory",
+    "File name too long",
+    "Invalid argument",
+    "No such device",
+    "No such device or address",
+    "Device or resource busy",
+    "Resource temporarily unavailable",
+    "Cannot allocate memory",
+)
+"""What FFmpeg and the operating system say of cameras, files and disks, as `why` of the above."""
+_OF_THE_STORAGE = (
+    'EndpointConnectionError: Could not connect to the endpoint URL: "{address}"',
+    'ConnectTimeoutError: Connect timeout on endpoint URL: "{address}"',
+    'ReadTimeoutError: Read timeout on endpoint URL: "{address}"',
+    "NoCredentialsError: Unable to locate credentials",
+    "Access Denied",
+    "The specified bucket does not exist",
+    "The AWS Access Key Id you provided does not exist in our records.",
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+)
+"""What S3 and its client say, as `why` of the above."""
+
 _PLACES = {
     "share": r"\d+(?:\.\d+)? %", "quantity": r"\d+", "new": r"\d+", "old": r"\d+", "age": r"\d+",
     "amount": r"-?[\d.]+ [A-Z]{3}", "seconds": r"\d+\.\d", "file": r"[^:;]+\.\w+", "count": r"\d+", "expected": r"\d+",
-    "size": r"\d+x\d+", "expected_size": r"\d+x\d+", "days": r"[\d.e+]+",
+    "size": r"\d+x\d+", "number": r"\w+", "expected_size": r"\d+x\d+", "days": r"[\d.e+]+",
 }  # fmt: skip
 _NESTED = "why"
 _DECIMALS, _DECIMAL_MARK = ("share", "amount", "seconds", "days"), "."
@@ -162,9 +218,10 @@ def reason(text: str, /, **values: Any) -> Reason:
     return Reason(text, values)
 
 
+_SENTENCES = [t for name, t in vars().copy().items() if name.isupper() and name[0] != "_" and name != "SEPARATOR"]
 WRITTEN: tuple[str, ...] = tuple(
     sorted(
-        (text for name, text in vars().copy().items() if name.isupper() and name[0] != "_" and name != "SEPARATOR"),
+        (*_SENTENCES, *_OF_THE_SYSTEM, *_OF_THE_STORAGE),
         key=lambda text: (-len(re.sub(r"\{\w+\}", "", text)), text),
     )
 )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from pipeline.errors import CaseError
 from pipeline.evidence.tables import erased_visits
+from pipeline.reasons import RUN_WITHOUT_FILES
 from pipeline.review import audit, cases, kept, replay
 from pipeline.review.around import Around
 from pipeline.review.model import Case
@@ -102,7 +103,7 @@ class Again:
 
     def _shop(self, visit_id: str) -> Shop:
         if self._around.shop is None:
-            raise CaseError(f"visit {visit_id}: this desk has no shop's files, so there is nothing to run again")
+            raise CaseError(RUN_WITHOUT_FILES.format(visit=visit_id))
         return self._around.shop
 
     def _entry(self, store_id: str, kind: str, by: str, about: dict) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import CaseError, WalkoutError
 from pipeline.messages import ReceiptIssued
+from pipeline.reasons import KEEP_UNDECIDED
 from pipeline.review.replay import billed_units, cut_visit, matching, read_receipts, versions_of, weights
 from pipeline.run_files import write_json, writing
 from pipeline.state import Database
@@ -70,7 +71,7 @@ def keep_visit(
 
     _, agreed = versions_of(database, visit_id)
     if agreed.held_for_review:
-        raise CaseError(f"visit {visit_id}: its receipt is held for review: decide it, then keep it as a case")
+        raise CaseError(KEEP_UNDECIDED.format(visit=visit_id))
     folder = into / re.sub(r"[^A-Za-z0-9._-]", "_", visit_id)
     part = into / f".{folder.name}.part"
     shutil.rmtree(part, ignore_errors=True)

@@ -20,6 +20,7 @@ from pipeline.cart.tables import receipts
 from pipeline.errors import CaseError, UnknownCaseError
 from pipeline.eventlog.codec import decode
 from pipeline.messages import ReceiptIssued
+from pipeline.reasons import RUN_ERASED, RUN_LIVE
 from pipeline.run_diff import receipt_differences
 from pipeline.run_files import RECEIPTS
 from pipeline.state import Database
@@ -101,12 +102,9 @@ def cut_visit(shop: Shop, receipt: ReceiptIssued, out: Path, evidence: EvidenceS
     from pipeline.capture.cut import cut_recording  # brings the film library, which a service does without
 
     if evidence is not None and evidence.is_erased(receipt.visit_id):
-        raise CaseError(f"visit {receipt.visit_id} was erased: it cannot be run again")
+        raise CaseError(RUN_ERASED.format(visit=receipt.visit_id))
     if shop.recording is None:
-        raise CaseError(
-            f"visit {receipt.visit_id}: {shop.name} is a live store, of which clips are kept and no recording: only "
-            "runs of a recording can be run again"
-        )
+        raise CaseError(RUN_LIVE.format(visit=receipt.visit_id, store=shop.name))
     cut_recording(shop.recording, *part_of_visit(receipt), out)
     return out
 

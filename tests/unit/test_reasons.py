@@ -2,9 +2,12 @@
 """What receipts say of themselves can be read back, and said in French."""
 
 import ast
+import errno
+import os
 import re
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,8 @@ from pipeline import reasons
 from pipeline.cart.fold import CartState, fold
 from pipeline.cart.receipts import receipt_of
 from pipeline.cart.rules import BillingRules
+from pipeline.errors import EvidenceError
+from pipeline.evidence.storage import Storage
 from pipeline.reasons import WRITTEN, is_written, read, settled
 from pipeline.texts import translations
 from tests.unit.cart.events import BREAD, COLA, WATER, pick, put_back, small_catalogue, visit
@@ -25,6 +30,7 @@ VALUES = {
     "old_name": "Cola", "coupon": "c1", "promotion": "'p1'", "shopper": "anna",
     "seconds": "2.4", "file": "cam 2.mp4", "count": "17", "expected": "40", "size": "1280x720",
     "expected_size": "640x360", "camera": "cam2", "days": "0.5", "place": "s3://bucket/e", "object": "2026/clip-1.mp4",
+    "address": "http://10.0.0.7:9000/clips", "visit": "v-1a2b", "store": "corner shop", "number": "1f00ab",
 }  # fmt: skip
 
 
@@ -95,6 +101,28 @@ def test_several_of_them_one_in_another():
 )
 def test_what_cameras_and_clips_say(written, told):
     assert french(written) == told
+
+
+@pytest.mark.parametrize("tag", [b"\xf8401", b"\xf8404", b"\xf85XX", b"\xf8PRO", b"\xf8STR", b"EOF "])
+def test_what_ffmpeg_says_of_a_camera_has_its_french(tag):
+    with pytest.raises(av.FFmpegError) as caught:
+        av.error.err_check(-av.error.tag_to_code(tag))
+    assert is_written(caught.value.strerror) and french(caught.value.strerror) != caught.value.strerror
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTDOWN, errno.EROFS, errno.EDQUOT, errno.EBUSY, errno.EPIPE])
+def test_what_the_system_says_of_a_disk_has_its_french(number):
+    assert is_written(os.strerror(number)) and french(os.strerror(number)) != os.strerror(number)
+
+
+def test_what_a_storage_that_is_away_says_has_its_french():
+    """As it really says it: nobody listens on port 1."""
+    storage = Storage("s3://clips", {"endpoint_url": "http://127.0.0.1:1", "key": "k", "secret": "s"})
+    with pytest.raises(EvidenceError) as caught:
+        storage.write("a.mp4", b"film")
+    assert french(str(caught.value)).startswith(
+        "preuves s3://clips : a.mp4 ne peut pas être écrit : le stockage ne répond"
+    )
 
 
 def test_what_a_correction_settles_and_why():

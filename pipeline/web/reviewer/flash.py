@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.errors import CaseError
+from pipeline.errors import CaseError, WalkoutError
+from pipeline.reasons import read
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.queue import product_of
@@ -27,6 +28,10 @@ class Flash:
 
 
 NOTHING = Flash()
+
+
+def refused(error: WalkoutError, fmt: Phrases) -> Flash:
+    return Flash(fmt.said(read(str(error))), "wrong")
 
 
 def decided(site: Site, case_id: str, fmt: Phrases) -> Flash:

@@ -18,7 +18,7 @@ from pipeline.web.reviewer.api import CaseId, Reviewer, claimed_text, staff_of
 from pipeline.web.reviewer.case import case_page
 from pipeline.web.reviewer.compare import sides_of
 from pipeline.web.reviewer.decisions import DecisionForm, request_of
-from pipeline.web.reviewer.flash import Flash, decided
+from pipeline.web.reviewer.flash import Flash, decided, refused
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.queue import STATES, WHOS, Filters, next_case, product_of, rows_of
 from pipeline.web.reviewer.replays import Replays
@@ -81,7 +81,7 @@ def pages_router(site: Site, replays: Replays) -> APIRouter:
         except UnknownCaseError as error:
             raise HTTPException(404, str(error)) from None
         except (CaseError, CorrectionError) as error:
-            return _case(request, case_id, who, Flash(str(error), "wrong"), status_code=409)
+            return _case(request, case_id, who, refused(error, Phrases.of(request)), status_code=409)
         there = f"/review/cases/{following}" if following else "/review"
         return RedirectResponse(f"{there}?done={quote(case_id)}", 303)
 
@@ -106,7 +106,7 @@ def pages_router(site: Site, replays: Replays) -> APIRouter:
         try:
             folder = site.again.keep_as_case(_known(case_id), by=staff_of(who))
         except WalkoutError as error:
-            return _case(request, case_id, who, Flash(str(error), "wrong"), status_code=409)
+            return _case(request, case_id, who, refused(error, Phrases.of(request)), status_code=409)
         return _case(request, case_id, who, Flash(fmt.text(_KEPT, folder=folder.name)))
 
     @router.get("/figures")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.errors import WalkoutError
+from pipeline.reasons import RUN_BROKE
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,6 @@ class Replays:
         except Exception:
             number = secrets.token_hex(6)
             logger.exception("replay %s of case %s: error %s", job.replay_id, job.case_id, number)
-            job.error, job.state = f"internal error {number}; the log says more", "failed"
+            job.error, job.state = RUN_BROKE.format(number=number), "failed"
         finally:
             job.ended = time.monotonic()
