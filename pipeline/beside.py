@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pipeline.errors import EventLogError, StateUnreachableError, WalkoutError
 from pipeline.eventlog import EventLog, open_log
+from pipeline.observe import metrics
 from pipeline.observe.logs import get_logger
 from pipeline.state import Database
 
@@ -44,22 +45,24 @@ class Beside:
     Args:
         name: in the log and in what is said when it stops.
         log_url: the thread has a connection of its own to the event log.
-        state_url: the state, opened as `database` for whoever wants to see what was done: never waited for later.
-        make: the work on that log, whatever else it needs opened; closed by its `close`. Called again, with the log
-            opened again, after an `EventLogError` or a `StateUnreachableError`.
+        state_url: the state, opened as `database`; waited for now and never later, so that an outage is told at once.
+        make: the work on that log and on the state, whatever else it needs opened; closed by its `close`. Called again,
+            with the log opened again, after an `EventLogError` or a `StateUnreachableError`.
+
+    `waits_for`: what is away and what it said, while the work cannot go on; else empty.
 
     What cannot be opened is raised here, or by a later `step` when it takes longer than five seconds, as is what goes
     wrong later; nothing but those two is tried again.
     """
 
-    def __init__(self, name: str, log_url: str, state_url: str, make: Callable[[EventLog], Work]) -> None:
+    def __init__(self, name: str, log_url: str, state_url: str, make: Callable[[EventLog, Database], Work]) -> None:
         self.name = name
         self._log_url, self._make = log_url, make
         self.database = Database.waited_for_once(state_url)
         self._ready, self._changed, self._end = threading.Event(), threading.Event(), threading.Event()
         self._finish_by: float | None = None
         self._error: WalkoutError | None = None
-        self._said = ""
+        self._said = self.waits_for = ""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         self._ready.wait(_OPEN_S)
@@ -122,12 +125,14 @@ class Beside:
         return not self._end.is_set() or (self._finish_by is not None and time.monotonic() < self._finish_by)
 
     def _work(self) -> None:
-        with closing(open_log(self._log_url)) as event_log, closing(self._make(event_log)) as work:
+        with closing(open_log(self._log_url)) as event_log, closing(self._make(event_log, self.database)) as work:
             self._ready.set()
+            self.waits_for = ""
+            metrics.STATE_REACHABLE.set(1)
             while not self._end.is_set():
                 if work.step(_POLL_S):
                     self._changed.set()
-                    self._said = ""
+                    self._goes_on()
             if self._finish_by is not None:
                 work.finish(max(_POLL_S, self._finish_by - time.monotonic()))
                 self._changed.set()
@@ -136,4 +141,11 @@ class Beside:
         """Once an outage."""
         if str(error) != self._said:
             log.warning(f"{self.name}: waiting for the event log or the database", reason=str(error))
-        self._said = str(error)
+        self._said = self.waits_for = str(error)
+        if isinstance(error, StateUnreachableError):
+            metrics.STATE_REACHABLE.set(0)
+
+    def _goes_on(self) -> None:
+        if self._said:
+            log.warning(f"{self.name}: goes on")
+        self._said = ""

@@ -14,22 +14,23 @@ from pipeline.eventlog import EventLog
 from pipeline.messages import ReceiptIssued
 from pipeline.review.embedded import EmbeddedReview
 from pipeline.settings import StoreSettings
+from pipeline.state import Database
 
 
 class Books:
-    """One store's aggregator and review on one log and state. `tail`: added to their groups' names."""
+    """One store's aggregator and review on one log and state, which stay open. `tail`: added to their groups' names."""
 
     def __init__(
-        self, log: EventLog, state_url: str, store_id: str, prices: PriceBook, settings: StoreSettings, *, live: bool,
-        tail: str = "",
+        self, log: EventLog, database: Database, store_id: str, prices: PriceBook, settings: StoreSettings, *,
+        live: bool, tail: str = "",
     ) -> None:  # fmt: skip
         self._log = log
         self._aggregator = Aggregator(
-            log, state_url, prices, settings.billing, group=f"walkout-cart-{store_id}{tail}", stores=[store_id],
+            log, database, prices, settings.billing, group=f"walkout-cart-{store_id}{tail}", stores=[store_id],
             start=None if live else log.ends(TOPICS),
         )  # fmt: skip
         try:
-            self._review = EmbeddedReview(log, state_url, prices, store_id, settings.review, live=live, tail=tail)
+            self._review = EmbeddedReview(log, database, prices, store_id, settings.review, live=live, tail=tail)
         except BaseException:
             self._aggregator.close()
             raise
@@ -62,7 +63,7 @@ class LiveBooks(Beside):
         self, log_url: str, state_url: str, store_id: str, prices: PriceBook, settings: StoreSettings
     ) -> None:  # fmt: skip
         super().__init__(
-            "bills", log_url, state_url, lambda log: Books(log, state_url, store_id, prices, settings, live=True)
+            "bills", log_url, state_url, lambda *here: Books(*here, store_id, prices, settings, live=True)
         )  # fmt: skip
 
     def receipts_after(self, number: int) -> list[tuple[int, ReceiptIssued]]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
+from pipeline.beside import Beside
 from pipeline.books import Books, LiveBooks
 from pipeline.cart.paper import PaperSettings, write_papers
 from pipeline.errors import StateUnreachableError
@@ -26,6 +28,7 @@ from pipeline.payment.providers import BANK_FILE
 from pipeline.run_files import RunFolder
 from pipeline.settings import StoreSettings
 from pipeline.shop import Shop
+from pipeline.state import Database
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Journal:
     _stale: bool = False
     _told_ns: int = 0
     _papers: int = 0
+    _late: bool = False
     _stepped_ns: int = 0
 
     def append(self, events: Sequence[Event], at_ns: int) -> None:
@@ -83,6 +87,11 @@ class Journal:
         """How many events wait for a log that is away."""
         return self.log.waiting() if isinstance(self.log, SpooledLog) and self.log.away else 0
 
+    def waits_for(self, work: Literal["bills", "payments"]) -> str | None:
+        """What a live shop's bills or payments cannot be made without now; None while they are made."""
+        beside = self.books if work == "bills" else self.payments
+        return (beside.waits_for or None) if isinstance(beside, Beside) else None
+
     def finish(self) -> None:
         """Every closing of this run becomes a receipt before this returns; of a live shop whose log is away, when it is
         started again."""
@@ -107,6 +116,15 @@ class Journal:
         mine = {c.visit_id for c in self.closings}
         return [r for r in self._known if self.live or r.visit_id in mine]
 
+    def known(self) -> list[ReceiptIssued]:
+        """As `receipts`; of a live shop whose database is away, those that have been read."""
+        try:
+            return self.receipts()
+        except StateUnreachableError:
+            if not self.live:
+                raise
+            return list(self._known)
+
     def write(self) -> None:
         """receipts.json, payments.json and the receipts for people, where there is something new. A live shop whose
         database is away does so later."""
@@ -115,8 +133,11 @@ class Journal:
         except StateUnreachableError as error:
             if not self.live:
                 raise
-            logger.warning("receipts and payments are written down later: %s", error)
-            self._written = self._paid = -1
+            if not self._late:
+                logger.warning("receipts and payments are written down later: %s", error)
+            self._late, self._written, self._paid = True, -1, -1
+        else:
+            self._late = False
 
     def _write(self) -> None:
         receipts = self.receipts()
@@ -157,11 +178,15 @@ def open_journal(shop: Shop, settings: StoreSettings, folder: RunFolder, bills: 
             if live and (spooled or not state_url.startswith("sqlite:")):
                 books = LiveBooks(log_url, state_url, store_id, shop.prices, settings)
             else:
-                books = Books(log, state_url, store_id, shop.prices, settings, live=live, tail=tail)
+                database = stack.enter_context(closing(Database(state_url)))
+                books = Books(log, database, store_id, shop.prices, settings, live=live, tail=tail)
             stack.callback(books.close)
         if bills and settings.payment.provider != "none":
-            here = (state_url, home, store_id, settings.payment)
-            payments = LivePayments(log_url, *here) if live else EmbeddedPayments(log, *here, live=False, tail=tail)
+            here = (home, store_id, settings.payment)
+            if live:
+                payments = LivePayments(log_url, state_url, *here)
+            else:
+                payments = EmbeddedPayments(log, database, *here, live=False, tail=tail)
             stack.callback(payments.close)
         journal = Journal(log, books, folder, live, payments, settings.paper)
         if live and books is not None:

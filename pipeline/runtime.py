@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from pipeline.messages import (
 )
 from pipeline.observe.health import Health, serving_health
 from pipeline.observe.metrics import WITHOUT_PASS
+from pipeline.operations.floor_feed import Waiting
 from pipeline.operations.show import FloorShow
 from pipeline.perception.identity.watch import IdentityWatch
 from pipeline.run_diff import RunDifference, compare_runs
@@ -136,6 +138,9 @@ def run(
         erased = tombstones(folder.path) if shop.recording is not None else []
         made = stages(shop) if stages else load_stages(shop, settings)
         journal = stack.enter_context(open_journal(shop, settings, folder, bills))
+        for work in ("bills", "payments"):
+            health.add(work, partial(journal.waits_for, work))
+        health.add("log", lambda: f"{n} events wait for it" if (n := journal.waiting()) else None)
         screen = stack.enter_context(RunScreen(shop) if progress else nullcontext())
         cameras = CameraReports(shop, screen)
         pictures = stack.enter_context(_pictures(shop, folder, video, uncovered))
@@ -268,7 +273,7 @@ class _Loop:
             if self._shop.recording is not None:
                 self._folder.add_detections(perceived.camera_tracks)
         with self._timed("pictures"):
-            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states(), self._journal.waiting())
+            self._floor.add(frame_set, perceived.camera_tracks, tracks, self._cameras.states(), self._waiting())
             self._pictures.add(frame_set, perceived.camera_tracks, perceived.floor_tracks, events)
         if self._evidence is not None:
             with self._timed("evidence"):
@@ -277,6 +282,9 @@ class _Loop:
         self._health.beat()
         if self._screen is not None:
             self._screen.advance()
+
+    def _waiting(self) -> Waiting:
+        return Waiting(self._journal.waiting(), self._journal.waits_for("bills") is not None)
 
     def _tell_staff(self, update: GateUpdate) -> None:
         for event in update.events:
@@ -326,7 +334,7 @@ class _Loop:
         self._spent[stage] = self._spent.get(stage, 0.0) + time.perf_counter() - start
 
     def summary(self, load_s: float, wall_s: float) -> RunSummary:
-        receipts = self._journal.receipts()
+        receipts = self._journal.known()
         frames = sum(self._cameras.frames.values())
         footage_s = self._footage_ns / 1e9
         return RunSummary(

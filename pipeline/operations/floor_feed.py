@@ -8,7 +8,8 @@ is about 200 bytes for ten people; files are cut at `SEGMENT_BYTES` and only the
 more of a busy shop. Names of tracks end with the visit, as everywhere.
 
 A line is JSON: `at` (ns), `p` (track, x and y in metres), where a camera's state changed, `c` (camera id to state and
-reason), and while the event log is away, `w` (events that wait for it). The first line of each file has all cameras.
+reason), while the event log is away, `w` (events that wait for it), and while bills wait, `b`.
+The first line of each file has all cameras.
 """
 
 from __future__ import annotations
@@ -33,21 +34,34 @@ CameraNote = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What of a shop waits for something that is away: so many `events` for the event log; whether `bills` do, for the
+    log or the database."""
+
+    events: int = 0
+    bills: bool = False
+
+
+NOTHING_WAITS = Waiting()
+
+
+@dataclass(frozen=True)
 class FloorFrame:
-    """Everybody at one instant. `cameras`: those whose state changed since the frame before. `waiting`: events of the
-    shop that wait for an event log which is away."""
+    """Everybody at one instant. `cameras`: those whose state changed since the frame before."""
 
     at_ns: int
     people: tuple[Dot, ...] = ()
     cameras: Mapping[str, CameraNote] = field(default_factory=dict)
-    waiting: int = 0
+    waiting: Waiting = NOTHING_WAITS
 
     def line(self) -> str:
         body: dict = {"at": self.at_ns, "p": [[t, round(x, 3), round(y, 3)] for t, x, y in self.people]}
         if self.cameras:
             body["c"] = {camera_id: list(note) for camera_id, note in self.cameras.items()}
-        if self.waiting:
-            body["w"] = self.waiting
+        if self.waiting.events:
+            body["w"] = self.waiting.events
+        if self.waiting.bills:
+            body["b"] = 1
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False) + "\n"
 
     @classmethod
@@ -57,7 +71,7 @@ class FloorFrame:
             body = json.loads(line)
             people = tuple((str(t), float(x), float(y)) for t, x, y in body["p"])
             cameras = {str(c): (str(s), str(r)) for c, (s, r) in body.get("c", {}).items()}
-            return cls(int(body["at"]), people, cameras, int(body.get("w", 0)))
+            return cls(int(body["at"]), people, cameras, Waiting(int(body.get("w", 0)), bool(body.get("b"))))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -72,8 +86,10 @@ class FeedWriter:
         self._cameras: dict[str, CameraNote] = {}
         self._complained = False
 
-    def add(self, at_ns: int, people: Sequence[Dot], cameras: Mapping[str, CameraNote], waiting: int = 0) -> None:
-        """`cameras`: all of them as they are now. `waiting`: as in `FloorFrame`."""
+    def add(
+        self, at_ns: int, people: Sequence[Dot], cameras: Mapping[str, CameraNote], waiting: Waiting = NOTHING_WAITS
+    ) -> None:
+        """`cameras`: all of them as they are now."""
         changed = {c: note for c, note in cameras.items() if self._cameras.get(c) != note}
         self._cameras.update(changed)
         try:

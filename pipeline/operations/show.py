@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.messages import CameraTracks, FloorTrack, FrameSet
-from pipeline.operations.floor_feed import FOLDER, FeedWriter
+from pipeline.operations.floor_feed import FOLDER, NOTHING_WAITS, FeedWriter, Waiting
 from pipeline.operations.stills import StillWriter
 
 
@@ -34,10 +34,10 @@ class FloorShow:
         looks: Mapping[str, CameraTracks],
         tracks: Sequence[FloorTrack],
         cameras: Mapping[str, Mapping[str, Any]],
-        waiting: int = 0,
+        waiting: Waiting = NOTHING_WAITS,
     ) -> None:
-        """Once a window. `cameras`: camera id -> `state` and `reason`, as they are now. `waiting`: events that the log,
-        which is away, does not have."""
+        """Once a window. `cameras`: camera id -> `state` and `reason`, as they are now. `waiting`: for a log or
+        a database that is away."""
         people = [(t.track_id, float(t.floor_xy_m[0]), float(t.floor_xy_m[1])) for t in tracks]
         notes = {camera_id: (c["state"], c["reason"]) for camera_id, c in cameras.items()}
         self._feed.add(frame_set.mid_ns, people, notes, waiting)

@@ -21,21 +21,20 @@ from pipeline.state import Database
 
 
 class EmbeddedPayments:
-    """A desk of one store in `folder`.
+    """A desk of one store in `folder`, on a log and a state that stay open.
 
     A recording (`live` false) is always paid with the test provider, whatever the settings say: what happened in the
     past is not charged again.
     """
 
     def __init__(
-        self, log: EventLog, state_url: str, folder: Path, store_id: str, settings: PaymentSettings, *,
+        self, log: EventLog, database: Database, folder: Path, store_id: str, settings: PaymentSettings, *,
         live: bool, tail: str = "",
     ) -> None:  # fmt: skip
-        self._log = log
+        self._log, self._database = log, database
         self._provider = open_provider(settings.provider if live else "test", folder / BANK_FILE)
-        self._database = Database(state_url)
         self._desk = PaymentDesk(
-            log, self._database, self._provider, settings, group=f"{GROUP}-{store_id}{tail}", stores=[store_id],
+            log, database, self._provider, settings, group=f"{GROUP}-{store_id}{tail}", stores=[store_id],
             start=None if live else log.ends(TOPICS),
         )  # fmt: skip
 
@@ -56,7 +55,6 @@ class EmbeddedPayments:
 
     def close(self) -> None:
         self._desk.close()
-        self._database.close()
         self._provider.close()
 
 
@@ -66,7 +64,7 @@ class LivePayments(Beside):
     def __init__(self, log_url: str, state_url: str, folder: Path, store_id: str, settings: PaymentSettings) -> None:
         super().__init__(
             "payments", log_url, state_url,
-            lambda log: EmbeddedPayments(log, state_url, folder, store_id, settings, live=True),
+            lambda *here: EmbeddedPayments(*here, folder, store_id, settings, live=True),
         )  # fmt: skip
 
     def payments(self, visit_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -16,12 +16,11 @@ class EmbeddedReview:
     """The member of one store in a process that also aggregates; `tail` as the other groups'."""
 
     def __init__(
-        self, log: EventLog, state_url: str, prices: PriceBook, store_id: str, settings: ReviewSettings, *, live: bool,
-        tail: str = "",
+        self, log: EventLog, database: Database, prices: PriceBook, store_id: str, settings: ReviewSettings, *,
+        live: bool, tail: str = "",
     ) -> None:  # fmt: skip
-        self._database = Database(state_url)
         self._intake = ReviewIntake(
-            log, self._database, ReviewDesk(self._database, Desk(self._database, prices), prices, settings),
+            log, database, ReviewDesk(database, Desk(database, prices), prices, settings),
             group=f"{GROUP}-{store_id}{tail}", stores=[store_id], start=None if live else log.ends(TOPICS),
         )  # fmt: skip
 
@@ -36,4 +35,3 @@ class EmbeddedReview:
 
     def close(self) -> None:
         self._intake.close()
-        self._database.close()

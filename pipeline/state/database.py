@@ -8,6 +8,7 @@ psycopg; whoever decides something from what it has read takes a row lock.
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -76,6 +77,12 @@ class Database:
         database = cls(url)
         database._wait_s = 0.0
         return database
+
+    def unwaited(self) -> Database:
+        """The same database, its connections shared, for whoever would rather not know than wait while it is away."""
+        twin = copy.copy(self)
+        twin._wait_s = 0.0
+        return twin
 
     @property
     def is_sqlite(self) -> bool:

@@ -168,7 +168,7 @@ def _keeping_books(site: Site) -> Iterator[None]:
     payments = None
     if site.shop.settings.payment.provider != "none":
         payments = EmbeddedPayments(
-            log, f"sqlite:///{site.folder / STATE_FILE}", site.folder, site.store_id, site.shop.settings.payment,
+            log, site.database, site.folder, site.store_id, site.shop.settings.payment,
             live=False, tail=tail,
         )  # fmt: skip
     intake = ReviewIntake(

@@ -19,7 +19,7 @@ class Shop:
     def __init__(self):
         self.away, self.opened, self.steps, self.finished = threading.Event(), 0, 0, 0
 
-    def __call__(self, _log):
+    def __call__(self, _log, _database):
         self._answer()
         self.opened += 1
         return self

@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import CaptureError
+from pipeline.errors import CaptureError, StateUnreachableError
 from pipeline.operations.floor_view import FloorView
 from pipeline.operations.player import play
 from pipeline.web.operator.floor_words import MS, Words, frame_json, plan_json
@@ -161,7 +161,17 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     """Frames as they come; beside them what has changed. What takes time is worked out in other threads."""
     started = checked_s = stated_s = noted_s = time.monotonic()
-    known, noted, newest = None, await run_in_threadpool(operating.notes.version), at_ns
+    known, newest, answers, noted = None, at_ns, False, None
+
+    async def note() -> None:
+        """What staff have noted, where the database answers."""
+        nonlocal noted, answers
+        try:
+            noted, answers = await run_in_threadpool(operating.notes.version), True
+        except StateUnreachableError:
+            answers = False
+
+    await note()
     trail = await run_in_threadpool(view.source.trail, at_ns, _TRAIL_S)
     yield _message("trail", [frame_json(view, frame) for frame in trail[::2]])
 
@@ -181,14 +191,16 @@ async def _events(
         yield _message("frame", await run_in_threadpool(frame_json, view, frame), newest)
         now_s = time.monotonic()
         if now_s - noted_s >= _NOTES_EVERY_S:
-            noted_s, noted = now_s, await run_in_threadpool(operating.notes.version)
+            noted_s = now_s
+            await note()
         if now_s - stated_s >= _STATE_EVERY_S:
             stated_s = now_s
             if (message := await stated(newest)) is not None:
                 yield message
         if now_s - checked_s >= _HEARTBEAT_S:
             checked_s = now_s
-            if now_s - started > _LIFETIME_S or not await _may_go_on(operating, request):
+            await note()
+            if answers and (now_s - started > _LIFETIME_S or not await _may_go_on(operating, request)):
                 return
             yield KEEPALIVE_COMMENT
     if (message := await stated(newest)) is not None:

@@ -186,9 +186,11 @@ class Words:
 
 
 def frame_json(view: FloorView, frame: FloorFrame) -> dict[str, Any]:
-    """`p`: track, x and y in metres, visit or null. `w`: events that wait for an event log that is away."""
+    """`p`: track, x and y in metres, visit or null. `w`: events that wait for an event log that is
+    away. `b`: bills wait, for it or for the database."""
     people = [[t, round(x, 3), round(y, 3), visit_id] for t, x, y, visit_id in view.people(frame)]
-    return {"t": frame.at_ns // MS, "p": people} | ({"w": frame.waiting} if frame.waiting else {})
+    waiting = {"w": frame.waiting.events, "b": int(frame.waiting.bills)}
+    return {"t": frame.at_ns // MS, "p": people} | {key: n for key, n in waiting.items() if n}
 
 
 def plan_json(layout: StoreLayout) -> dict[str, Any]:

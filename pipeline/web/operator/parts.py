@@ -25,7 +25,9 @@ class Operating:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.notes = OperatorNotes(site.database, site.store_id, site.clock)
+        # What is on the floor is worth seeing while the database is away: nobody waits for it here.
+        self._database = site.database.unwaited()
+        self.notes = OperatorNotes(self._database, site.store_id, site.clock)
         self.files = StoreFiles(site.shop.folder, site.database, site.store_id, site.clock)
         self._lock, self._stills_lock = threading.Lock(), threading.Lock()
         self._view: FloorView | None = None
@@ -72,7 +74,7 @@ class Operating:
         else:
             source, entries = (
                 LiveFloor(site.shop.folder, site.store_id, site.clock),
-                Entries(site.database, site.store_id),
+                Entries(self._database, site.store_id),
             )
         self._tail = LogTail(lambda: open_log(site.log_url), TOPICS, [source.listen])
         self._tail.start()

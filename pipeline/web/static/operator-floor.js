@@ -34,7 +34,7 @@ const player = new Player(data.live, {
     line?.show(came.t);
     stills.show(came.t, player.playing && (data.live || player.speed === 1));
     tally();
-    lists.waiting(came.w || 0);
+    lists.waiting(came.w || 0, came.b);
     if (came.t < Date.now() - 15000 && data.live) link("quiet");
   },
   state: (came) => {

@@ -46,17 +46,17 @@ export class Lists {
     this.receipts(state.receipts);
   }
 
-  // Events that wait for an event log that is away.
-  waiting(count) {
+  // Events that wait for an event log that is away; whether bills wait, for it or for the database.
+  waiting(count, bills) {
     let note = document.querySelector("[data-waiting]");
-    if (!count) { note?.remove(); return; }
+    if (!count && !bills) { note?.remove(); return; }
     if (!note) {
       note = element("p", { className: "notice warn" });
       note.dataset.waiting = "";
       note.setAttribute("role", "status");
       this.get("alerts").before(note);
     }
-    const said = fill(this.texts.waiting, { count });
+    const said = count ? fill(this.texts.waiting, { count }) : this.texts.bills_wait;
     if (note.textContent !== said) note.textContent = said;
   }
 

@@ -23,17 +23,19 @@ PATIENCE_MS = 60_000
 
 
 @contextmanager
-def open_shop(browser, folder, *log_url):
+def open_shop(browser, folder, *log_url, state_url=None):
     """A store with nobody in it yet: `open_page(phone)` is an operator's, `begin()` opens its cameras, `end()` closes
     them and waits."""
     store, go = write_store(folder / "store"), folder / "go"
     if log_url:
         (store / "settings.yaml").write_text(f"log_url: {log_url[0]}\n")
+    if state_url:
+        (store / "entry.yaml").write_text(f"state_url: {state_url}\n")
     port = free_port("127.0.0.1", 18100)
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         running = stack.enter_context(process("tests.live_run", str(store), str(folder / "out"), str(go)))
-        _until(lambda: (store / "entry.sqlite").exists(), running)
+        _until(lambda: state_url or (store / "entry.sqlite").exists(), running)
         serving = stack.enter_context(
             process("pipeline.cli", "web", "serve", str(store), "--port", str(port), "--demo")
         )
@@ -117,3 +119,30 @@ def test_an_event_log_that_is_away_is_said_and_the_floor_goes_on(browser, tmp_pa
         expect(page.locator("#receipts li")).to_have_count(2, timeout=PATIENCE_MS)
         end()
         assert not page.problems
+
+
+def test_a_database_that_is_away_is_said_and_the_floor_goes_on(browser, tmp_path):
+    if problem := servers.postgres.missing_tools():
+        pytest.skip(f"needs PostgreSQL: {problem}")
+    with servers.running_postgres() as postgres:
+        state_url = postgres.create("floor")
+        database = Database(state_url, migrated=False)
+        database.migrate("head")
+        database.close()
+        with open_shop(browser, tmp_path, state_url=state_url) as (open_page, begin, end):
+            page = open_page()
+            expect(page.locator("#mode")).to_have_text("Live")
+            begin()
+            expect(page.locator("#visits tbody tr")).to_have_count(2, timeout=PATIENCE_MS)
+            postgres.kill()
+            expect(page.locator("[data-waiting]")).to_contain_text(
+                "bills are made when it is back", timeout=PATIENCE_MS
+            )
+            expect(page.locator("#inside")).to_have_text("0", timeout=PATIENCE_MS)  # both have left without it
+            assert page.locator("#receipts li").count() == 0
+            assert page.locator("#link").inner_text() == "connected"
+            postgres.start()
+            expect(page.locator("[data-waiting]")).to_have_count(0, timeout=PATIENCE_MS)
+            expect(page.locator("#receipts li")).to_have_count(2, timeout=PATIENCE_MS)
+            end()
+            assert not page.problems
