@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.observe.options import Group, Host, Log, Port
+
 app = typer.Typer(help="From events to receipts.", no_args_is_help=True)
 
 
@@ -18,9 +20,7 @@ def cart() -> None:
 
 @app.command()
 def serve(
-    log: Annotated[
-        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
-    ],
+    log: Log,
     state: Annotated[
         str,
         typer.Option(
@@ -34,11 +34,9 @@ def serve(
             "--settings", help="settings.yaml, by default beside the catalogue; its `billing` says what is held."
         ),
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
-    group: Annotated[
-        str, typer.Option("--group", help="Consumer group; members of one share the stores.")
-    ] = "walkout-cart",
+    port: Port = None,
+    host: Host = "127.0.0.1",
+    group: Group = "walkout-cart",
     patience_s: Annotated[
         float, typer.Option("--patience-s", help="How long an exit waits for events that it names.")
     ] = 60.0,

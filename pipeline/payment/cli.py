@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.observe.options import Group, Host, Log, Port
+
 app = typer.Typer(help="Payments: the desk that takes them, what is owed, and the ledger.", no_args_is_help=True)
 
 State = Annotated[
@@ -27,9 +29,7 @@ Shopper = Annotated[str | None, typer.Option("--shopper", help="Only this shoppe
 
 @app.command()
 def serve(
-    log: Annotated[
-        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
-    ],
+    log: Log,
     state: State,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="YAML with the fields of PaymentSettings.")
@@ -37,11 +37,9 @@ def serve(
     provider: Annotated[
         str | None, typer.Option("--provider", help="test:FILE, test+http://HOST:PORT or stripe; before the settings'.")
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
-    group: Annotated[str, typer.Option("--group", help="Consumer group; members of one share the stores.")] = (
-        "walkout-payment"
-    ),
+    port: Port = None,
+    host: Host = "127.0.0.1",
+    group: Group = "walkout-payment",
 ) -> None:
     """Run one member of the payment group until SIGTERM: receipts in, exactly one payment for each."""
     from pipeline.observe.logs import log_as_json

@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Whether a gate opens, with a real database behind it."""
 
-import base64
-import json
 import sqlite3
 import threading
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-import jwt
-import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline.gate.desk import GateDesk
 from pipeline.gate.entry_settings import EntrySettings
 from pipeline.messages import PersonWithoutPass, VisitClosed
-from pipeline.passes.vouchers import Issuer
-from pipeline.payment.bank import Bank
-from pipeline.payment.bank_rules import Rule
-from pipeline.payment.entry import EntryPayments
 from pipeline.state import Database
 
 S = 1_000_000_000
@@ -169,181 +158,6 @@ def test_a_store_may_take_any_payment_card(make_desk):
     assert desk.tap("gate", "card", "tok_12345678").open
     ((_, tap),) = desk.entries.waiting()
     assert tap.shopper_id.startswith("card-") and "12345678" not in tap.shopper_id
-
-
-class Identity:
-    """An identity provider with a key set at a real address."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        jwk = {**jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True), "kid": "k1", "use": "sig"}
-        body = json.dumps({"keys": [jwk]}).encode()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
-
-    def voucher(self, now_s: float, key=None, alg="ES256", **change) -> str:
-        claims = {
-            "iss": "https://id.example", "aud": "walkout:shop", "sub": "4711", "iat": int(now_s),
-            "exp": int(now_s) + 60, "jti": "n-1", **change,
-        }  # fmt: skip
-        return jwt.encode(claims, key or self.key, alg, headers={"kid": "k1"})
-
-
-@pytest.fixture(scope="module")
-def identity():
-    identity = Identity()
-    yield identity
-    identity.server.shutdown()
-    identity.server.server_close()
-
-
-@pytest.fixture
-def voucher_desk(make_desk, identity):
-    issuer = Issuer(
-        issuer="https://id.example", audience="walkout:{store}", algorithms=["ES256"], jwks_url=identity.url,
-        prefix="bank-",
-    )  # fmt: skip
-    return make_desk(issuers=(issuer,))
-
-
-def test_an_outside_provider_vouches_for_a_shopper(voucher_desk, identity, clock):
-    voucher = identity.voucher(clock.s)
-    assert voucher_desk.tap("gate", "voucher", voucher).open
-    assert voucher_desk.tap("gate", "voucher", voucher).reason == "used"
-    ((_, tap),) = voucher_desk.entries.waiting()
-    assert tap.shopper_id == "bank-4711"
-
-
-def test_customers_whose_names_begin_alike_are_not_one_shopper(voucher_desk, identity, clock):
-    subjects = ["x" * 64, "x" * 64 + "1", "x" * 64 + "2", "a\0", "a"]
-    for number, subject in enumerate(subjects):
-        assert voucher_desk.tap("gate", "voucher", identity.voucher(clock.s, sub=subject, jti=f"n-{number}")).open
-    shoppers = [tap.shopper_id for _, tap in voucher_desk.entries.waiting()]
-    assert len(set(shoppers)) == len(subjects) and "bank-" + "x" * 64 in shoppers
-    assert all(len(shopper) <= 80 and shopper.isprintable() for shopper in shoppers)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"iss": "https://else.example"}, "unknown-issuer"),
-        ({"aud": "walkout:elsewhere"}, "other-store"),
-        ({"iat": -400, "exp": -340}, "expired"),
-        ({"iat": -400, "exp": 10_000}, "expired"),  # good for longer than we allow
-        ({"iat": 100, "exp": 160}, "not-yet"),
-        ({"sub": None}, "tampered"),
-        ({"sub": 7}, "tampered"),
-        ({"exp": None}, "tampered"),
-        ({"key": ec.generate_private_key(ec.SECP256R1())}, "tampered"),
-        ({"key": "a shared secret of thirty-two bytes", "alg": "HS256"}, "wrong-algorithm"),
-        ({"key": None, "alg": "none"}, "wrong-algorithm"),
-    ],
-)
-def test_a_voucher_that_is_not_right(voucher_desk, identity, clock, change, reason):
-    for name in ("iat", "exp"):
-        if isinstance(change.get(name), int):
-            change = {**change, name: int(clock.s) + change[name]}
-    if change.get("alg") == "none":
-        claims = identity.voucher(clock.s).split(".")[1]
-        header = base64.urlsafe_b64encode(b'{"alg":"none","kid":"k1"}').rstrip(b"=").decode()
-        token = f"{header}.{claims}."
-    else:
-        change = {**change}
-        token = identity.voucher(clock.s, change.pop("key", None), change.pop("alg", "ES256"), **change)
-    assert voucher_desk.tap("gate", "voucher", token).reason == reason
-
-
-def test_a_provider_that_cannot_be_asked_opens_nothing(make_desk, identity, clock):
-    issuer = Issuer(
-        issuer="https://id.example", audience="walkout:shop", algorithms=["ES256"], prefix="bank-",
-        jwks_url="http://127.0.0.1:9/jwks.json",
-    )  # fmt: skip
-    answer = make_desk(issuers=(issuer,)).tap("gate", "voucher", identity.voucher(clock.s))
-    assert (answer.open, answer.reason) == (False, "unavailable")
-
-
-@pytest.fixture
-def bank(tmp_path):
-    bank = Bank(tmp_path / "bank.sqlite")
-    yield bank
-    bank.close()
-
-
-@pytest.fixture
-def holds(database, bank, clock) -> EntryPayments:
-    return EntryPayments(database, bank, clock=clock)
-
-
-def test_a_hold_is_asked_for_before_the_gate_opens(make_desk, holds, bank, issuer, clock):
-    answer = make_desk(holds, authorise_minor=5000).tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
-    assert answer.open
-    (held,) = bank.authorizations()
-    assert (held["payer"], held["amount"], held["currency"], held["state"]) == ("anna", 5000, "EUR", "held")
-
-
-def test_a_tap_that_is_sent_again_while_its_hold_is_asked_for_asks_for_no_second_one(
-    make_desk, holds, bank, issuer, clock
-):
-    token, shown_ns = issuer.issue("anna", "shop", clock.s), clock.ns
-    with pytest.raises(KeyboardInterrupt):
-        make_desk(Dies(), authorise_minor=5000).tap("gate", "pass", token, shown_ns)
-    clock.go_on(3)
-    desk = make_desk(holds, authorise_minor=5000)
-    first, again = desk.tap("gate", "pass", token, shown_ns), desk.tap("gate", "pass", token, shown_ns)
-    assert first.open and first == again
-    assert len(bank.authorizations()) == len(desk.entries.open_now()) == 1
-
-
-def test_nobody_who_is_refused_has_a_hold(make_desk, holds, bank, issuer, clock):
-    desk = make_desk(holds, authorise_minor=5000)
-    assert desk.tap("gate", "pass", issuer.issue("anna", "elsewhere", clock.s)).reason == "other-store"
-    assert bank.authorizations() == []
-
-
-def test_a_declined_hold_keeps_the_gate_shut_and_the_next_pass_is_free(make_desk, holds, bank, issuer, clock):
-    bank.add_rule(Rule(outcome="decline:insufficient_funds", times=1))
-    desk = make_desk(holds, authorise_minor=5000)
-    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).reason == "payment-declined"
-    assert desk.entries.waiting() == [] and desk.entries.open_now() == []
-    clock.go_on(20)
-    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
-
-
-@pytest.mark.parametrize(("policy", "opens"), [("refuse", False), ("open", True)])
-@pytest.mark.parametrize("when", ["timeout-before", "timeout-after"])
-def test_a_silent_payment_provider_does_what_the_store_says(make_desk, holds, bank, issuer, clock, policy, opens, when):
-    bank.add_rule(Rule(outcome=when, times=1))
-    desk = make_desk(holds, authorise_minor=5000, unanswered_payment=policy)
-    assert desk.tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open is opens
-    assert len(desk.entries.waiting()) == opens
-
-
-class Dies:
-    """A process that is killed while the payment provider thinks."""
-
-    def authorise(self, *_arguments, **_more):
-        raise KeyboardInterrupt
-
-
-def test_a_desk_that_died_while_it_asked_locks_nobody_out(make_desk, issuer, clock):
-    dying = make_desk(Dies(), authorise_minor=5000)
-    with pytest.raises(KeyboardInterrupt):
-        dying.tap("gate", "pass", issuer.issue("anna", "shop", clock.s))
-    clock.go_on(30)
-    assert make_desk().tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).reason == "already-inside"
-    clock.go_on(31)
-    assert make_desk().tap("gate", "pass", issuer.issue("anna", "shop", clock.s)).open
 
 
 def test_a_database_that_cannot_be_used_shuts_the_gate_and_says_so(desk, issuer, clock, tmp_path):

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,6 +25,7 @@ from pipeline.payment.desk import TOPICS, PaymentDesk
 from pipeline.payment.settings import PaymentSettings
 from pipeline.state import Database
 from tests.integration.payment.conftest import free_port, wait_for
+from tests.killing import Steps, in_a_process
 from tests.unit.payment.shop import opened, receipt
 
 SETTINGS = PaymentSettings(hold_minor=500, currency="EUR", ask_again_s=(0.05, 0.2), retry_after_s=(0.0,))
@@ -55,18 +56,6 @@ def empty_state(tmp_path_factory):
     return path
 
 
-class Steps:
-    """Counts the steps of this process and kills it at one of them; 0: at none."""
-
-    def __init__(self, kill_at: int) -> None:
-        self.made, self._kill_at = 0, kill_at
-
-    def __call__(self, *_):
-        self.made += 1
-        if self.made == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 class Watched:
     """A provider that counts a step before and after each call."""
 
@@ -89,7 +78,7 @@ class Watched:
         return call
 
 
-def work(folder: Path, bank_url: str, step: Steps) -> None:
+def work(bank_url: str, folder: Path, step: Steps) -> None:
     """What a desk's process does, from its start until everything is settled."""
     log, database = open_log(f"sqlite:///{folder}/log.sqlite"), Database(f"sqlite:///{folder}/state.sqlite")
     for moment in ("begin", "commit"):
@@ -99,25 +88,6 @@ def work(folder: Path, bank_url: str, step: Steps) -> None:
     while any(p["state"] == "working" for p in list_payments(database)):
         desk.step(timeout_s=0.02)
     desk.close()
-
-
-def in_a_process(folder: Path, bank_url: str, kill_at: int = 0) -> tuple[int, int]:
-    """How a process of its own ended, and how many steps it made (0 where it was killed)."""
-    count = folder / "steps"
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            step = Steps(kill_at)
-            work(folder, bank_url, step)
-            count.write_text(str(step.made))
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(code)
-    _, status = os.waitpid(child, 0)
-    ended = os.waitstatus_to_exitcode(status)
-    return ended, int(count.read_text()) if ended == 0 else 0
 
 
 def prepare(folder: Path, empty_state: Path, name: str) -> None:
@@ -156,7 +126,8 @@ def outcome(folder: Path, bank_url: str, name: str):
 
 def test_killed_at_every_step(tmp_path, bank_url, empty_state):
     prepare(tmp_path / "k0", empty_state, "k0")
-    ended, steps = in_a_process(tmp_path / "k0", bank_url)
+    desk = partial(work, bank_url)
+    ended, steps = in_a_process(desk, tmp_path / "k0")
     assert ended == 0 and steps > 30
     undisturbed = outcome(tmp_path / "k0", bank_url, "k0")
     assert ["provider-clearing", "EUR", 600] in undisturbed["balances"]
@@ -166,12 +137,12 @@ def test_killed_at_every_step(tmp_path, bank_url, empty_state):
     for k in itertools.count(1, every):
         folder = tmp_path / f"k{k}"
         prepare(folder, empty_state, f"k{k}")
-        ended, _ = in_a_process(folder, bank_url, kill_at=k)
+        ended, _ = in_a_process(desk, folder, kill_at=k)
         assert ended in (0, -signal.SIGKILL), f"step {k}: the process ended by itself with {ended}"
         if ended == 0:  # there is no such step: how many there are depends on how many answers came in time
             break
         killed += 1
-        ended, _ = in_a_process(folder, bank_url)
+        ended, _ = in_a_process(desk, folder)
         assert ended == 0, f"killed at step {k}: the next process did not get through"
         assert outcome(folder, bank_url, f"k{k}") == undisturbed, f"killed at step {k} of about {steps}"
     assert killed > 30 // every

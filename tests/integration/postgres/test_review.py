@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Review on PostgreSQL: of many who want to decide the same case one does, and money follows as on SQLite."""
 
-import threading
-
 import pytest
 
-from pipeline.errors import CaseError, CorrectionError, StaleCaseError
+from pipeline.errors import CaseError, StaleCaseError
 from pipeline.review import audit
 from pipeline.review.figures import figures
+from tests.at_once import at_once
 from tests.unit.cart.events import BREAD, COLA, WATER
 from tests.unit.review.shop import ANNA, BEN, Shop
 
@@ -18,25 +17,6 @@ def shop(tmp_path, state_url):
     shop.tell(ANNA, BEN)
     yield shop
     shop.close()
-
-
-def at_once(*calls):
-    """Run them side by side; what each returned or raised."""
-    outcomes, start = [None] * len(calls), threading.Barrier(len(calls))
-
-    def call(number):
-        start.wait()
-        try:
-            outcomes[number] = calls[number]()
-        except (CaseError, CorrectionError) as error:
-            outcomes[number] = error
-
-    threads = [threading.Thread(target=call, args=(n,)) for n in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 def test_a_dispute_opened_twice_at_once_is_one(shop):

@@ -7,26 +7,14 @@ import json
 import os
 import shutil
 import signal
-import traceback
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from pipeline.review import audit
+from tests.killing import Steps, in_a_process
 from tests.unit.review.shop import ANNA, BEN, Shop
-
-
-class Steps:
-    """Counts the steps of this process and kills it at one of them; 0: at none."""
-
-    def __init__(self, kill_at: int) -> None:
-        self.made, self._kill_at = 0, kill_at
-
-    def __call__(self, *_) -> None:
-        self.made += 1
-        if self.made == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def work(folder: Path, step: Steps) -> None:
@@ -48,25 +36,6 @@ def work(folder: Path, step: Steps) -> None:
 
 def first(shop: Shop):
     return next(r for r in shop.aggregator.receipts() if r.visit_id == "v1" and r.version == 1)
-
-
-def in_a_process(folder: Path, kill_at: int = 0) -> tuple[int, int]:
-    """How a process of its own ended, and how many steps it made (0 where it was killed)."""
-    count = folder / "steps"
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            step = Steps(kill_at)
-            work(folder, step)
-            count.write_text(str(step.made))
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(code)
-    _, status = os.waitpid(child, 0)
-    ended = os.waitstatus_to_exitcode(status)
-    return ended, int(count.read_text()) if ended == 0 else 0
 
 
 def outcome(folder: Path):
@@ -103,7 +72,7 @@ def finished(tmp_path_factory):
 
 def test_killed_at_every_step(tmp_path, finished):
     shutil.copytree(finished, tmp_path / "k0")
-    ended, steps = in_a_process(tmp_path / "k0")
+    ended, steps = in_a_process(work, tmp_path / "k0")
     assert ended == 0 and steps > 30
     undisturbed = outcome(tmp_path / "k0")
     assert undisturbed["paid"] == [149 + 101 - 149 - 30, 2 * 149]
@@ -111,12 +80,12 @@ def test_killed_at_every_step(tmp_path, finished):
     for k in itertools.count(1, every):
         folder = tmp_path / f"k{k}"
         shutil.copytree(finished, folder)
-        ended, _ = in_a_process(folder, kill_at=k)
+        ended, _ = in_a_process(work, folder, kill_at=k)
         assert ended in (0, -signal.SIGKILL), f"step {k}: the process ended by itself with {ended}"
         if ended == 0:
             break
         killed += 1
-        ended, _ = in_a_process(folder)
+        ended, _ = in_a_process(work, folder)
         assert ended == 0, f"killed at step {k}: the next process did not get through"
         assert outcome(folder) == undisturbed, f"killed at step {k} of about {steps}"
         shutil.rmtree(folder)
