@@ -43,7 +43,7 @@ def export(
     if int8 and data is None:
         raise WeightsError("int8 needs pictures to measure ranges on: give the data.yaml of a data set")
     size = imgsz_hw or INPUT_HW[task]
-    dynamic = format == "openvino" and task == "pose" and not int8  # parts of pictures are narrow: `backend.PARTS`
+    dynamic = format == "openvino" and task == "pose" and not int8  # parts of pictures are narrow: `engines.PARTS`
     try:
         out.mkdir(parents=True, exist_ok=True)
         copy = shutil.copy(source.path, out / f"{_stem(weights)}.pt")  # the export lands beside what it is made from

@@ -6,8 +6,6 @@ The keys of `Score.as_dict()` are documented in docs/scoring.md and stay.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,19 +13,16 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
-from shapely import contains_xy
 
 from calibration.boxes import box_iou
-from calibration.layout import StoreLayout, load_layout
-from pipeline.errors import RecordingError
+from calibration.layout import load_layout
 from sim.identity_events import IdentityCounts, identities, read_events
-from sim.tracking_score import Positions, TrackingScore, score_tracks
+from sim.positions import by_stay, inside_the_shop, truth_at
+from sim.run_truth import capture_times, read_json, read_lines, read_positions
+from sim.tracking_score import TrackingScore, score_tracks
 
 EVENT_WINDOW_NS = 2_000_000_000
 """A found event belongs to a true one of the same kind and product that is at most this far away in time."""
-AWAY_NS = 2_000_000_000
-"""Who has no place for longer than this has gone. Identities end with the visit: who comes back is somebody else."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +132,14 @@ def score_run(recording: Path, run: Path, gate_m: float = 0.5) -> Score:
     Raises `RecordingError` when either folder lacks a file.
     """
     recording, run = Path(recording), Path(run)
-    manifest = _read_json(recording / "manifest.json")
+    manifest = read_json(recording / "manifest.json")
     layout = load_layout(recording / "layout.yaml")
-    truth_visits = _read_json(recording / "truth" / "receipts.json")["visits"]
-    receipts = _read_json(run / "receipts.json")["receipts"]
+    truth_visits = read_json(recording / "truth" / "receipts.json")["visits"]
+    receipts = read_json(run / "receipts.json")["receipts"]
     visits, without = _score_visits(truth_visits, receipts)
-    events = _read_lines(run / "events.jsonl")
+    events = read_lines(run / "events.jsonl")
     found = [e for e in events if e["type"] == "shelf-event"]
-    truth_events = _read_lines(recording / "truth" / "events.jsonl")
+    truth_events = read_lines(recording / "truth" / "events.jsonl")
     truth_xy = read_positions(recording / "truth" / "people.csv", "person")
     track_xy = read_positions(run / "tracks.csv", "track")
     instants = sorted(track_xy) or sorted(truth_xy)
@@ -229,61 +224,6 @@ def _score_events(truth: Iterable[dict], found: Iterable[dict], kind: str) -> Co
     return Counts(right, len(seen) - right, len(true) - right)
 
 
-def by_stay(truth: Positions) -> Positions:
-    """The truth's rows with everybody's second stay under another name, and so on."""
-    last_ns: dict[str, int] = {}
-    stays: Counter[str] = Counter()
-    named = {}
-    for at_ns in sorted(truth):
-        people, xy = truth[at_ns]
-        for person in people:
-            stays[person] += at_ns - last_ns.get(person, at_ns) > AWAY_NS
-            last_ns[person] = at_ns
-        named[at_ns] = ([f"{p}, stay {stays[p] + 1}" if stays[p] else p for p in people], xy)
-    return named
-
-
-def truth_at(truth: Positions, instants: Iterable[int]) -> Positions:
-    """Where everybody is at the given instants, interpolated between the truth's rows."""
-    series: dict[str, list[tuple[int, float, float]]] = {}
-    for at_ns, (names, xy) in truth.items():
-        for name, (x, y) in zip(names, xy, strict=True):
-            series.setdefault(name, []).append((at_ns, x, y))
-    instants = np.array(list(instants), np.int64)
-    here: dict[int, tuple[list[str], list]] = {int(t): ([], []) for t in instants}
-    for name, rows in sorted(series.items()):
-        table = np.array(sorted(rows), dtype=object)
-        times = table[:, 0].astype(np.int64)
-        x = np.interp(instants, times, table[:, 1].astype(float))
-        y = np.interp(instants, times, table[:, 2].astype(float))
-        there = (instants >= times[0]) & (instants <= times[-1])
-        for t, px, py in zip(instants[there], x[there], y[there], strict=True):
-            here[int(t)][0].append(name)
-            here[int(t)][1].append((px, py))
-    return {t: (names, np.reshape(np.array(xy, float), (-1, 2))) for t, (names, xy) in here.items()}
-
-
-def inside_the_shop(
-    truth: Positions, tracks: Positions, layout: StoreLayout, gate_m: float
-) -> tuple[Positions, Positions]:
-    """Leave out who is not on the shop's floor, and the tracks out there.
-
-    People in front of the door may be followed or not: neither is a mistake. A track outside counts only while it may
-    belong to somebody inside, that is within the gate.
-    """
-    kept_truth, kept_tracks = {}, {}
-    nobody = ([], np.zeros((0, 2)))
-    for instant in set(truth) | set(tracks):
-        names, xy = truth.get(instant, nobody)
-        track_names, track_xy = tracks.get(instant, nobody)
-        indoors = contains_xy(layout.floor, xy[:, 0], xy[:, 1])
-        near = (cdist(track_xy, xy[indoors]) <= gate_m).any(axis=1)
-        counted = near | contains_xy(layout.floor, track_xy[:, 0], track_xy[:, 1])
-        kept_truth[instant] = ([n for n, keep in zip(names, indoors, strict=True) if keep], xy[indoors])
-        kept_tracks[instant] = ([n for n, keep in zip(track_names, counted, strict=True) if keep], track_xy[counted])
-    return kept_truth, kept_tracks
-
-
 def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5, iou: float = 0.5) -> float | None:
     """Share of the people at least half visible that a detection covers, over the pictures the network looked at."""
     path = run / "detections.npz"
@@ -293,7 +233,7 @@ def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5,
         truth = dict(file)
     with np.load(path, allow_pickle=False) as file:
         found = dict(file)
-    manifest = _read_json(recording / "manifest.json")
+    manifest = read_json(recording / "manifest.json")
     file_of = {c["id"]: recording / c["file"] for c in manifest["cameras"]}
     hits = total = 0
     for index, camera in enumerate(truth["cameras"]):
@@ -312,41 +252,3 @@ def _detection_recall(recording: Path, run: Path, visible_at_least: float = 0.5,
                 rows, columns = linear_sum_assignment(-overlap)
                 hits += int((overlap[rows, columns] >= iou).sum())
     return hits / total if total else None
-
-
-def capture_times(video: Path, start_ns: int) -> np.ndarray:
-    """int64 (frames,): when each picture of a recorded video was taken, as its stamps say."""
-    import av
-
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stamps = sorted(p.pts for p in container.demux(stream) if p.pts is not None)
-        return np.array([start_ns + round(pts * stream.time_base * 1_000_000_000) for pts in stamps], np.int64)
-
-
-def read_positions(path: Path, name_column: str) -> Positions:
-    rows: dict[int, tuple[list[str], list]] = {}
-    with _open(path) as file:
-        for row in csv.DictReader(file):
-            names, xy = rows.setdefault(int(row["at_ns"]), ([], []))
-            names.append(row[name_column])
-            xy.append((float(row["x_m"]), float(row["y_m"])))
-    return {t: (names, np.array(xy)) for t, (names, xy) in rows.items()}
-
-
-def _read_lines(path: Path) -> list[dict]:
-    with _open(path) as file:
-        return [json.loads(line) for line in file if line.strip()]
-
-
-def _read_json(path: Path) -> dict:
-    with _open(path) as file:
-        return json.load(file)
-
-
-def _open(path: Path):
-    try:
-        return path.open(encoding="utf-8")
-    except FileNotFoundError:
-        what = "a scored recording needs its truth" if "truth" in path.parts else "is it complete?"
-        raise RecordingError(f"{path}: no such file; {what}") from None

@@ -19,7 +19,8 @@ from pipeline.errors import OutputError, RecordingError
 from sim.identity_events import Said, read_events, said, warnings
 from sim.identity_score import Change, visit_identities
 from sim.plan_view import COLOURS, PlanView
-from sim.score import read_positions, truth_at
+from sim.positions import truth_at
+from sim.run_truth import read_positions
 from sim.sightings.suite import EVENTS, FIGURES
 from sim.track_files import read_tracks
 from sim.tracking_score import Positions

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import yaml
 
-from models.backend import takes_bytes
+from models.engines import takes_bytes
 from models.keypoints.crop import SIDE_PX, cut, keypoints_of, square_of
 from models.registry import WEIGHTS_DIR, has_gpu
 from pipeline.errors import WeightsError

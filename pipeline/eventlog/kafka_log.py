@@ -9,8 +9,6 @@ topics, that is all events of a store. A broker that cannot be reached is waited
 from __future__ import annotations
 
 import logging
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,9 +30,9 @@ from kafka.structs import OffsetAndMetadata
 
 from pipeline.errors import EventLogError
 from pipeline.eventlog.codec import CONTENT_TYPE, DeadLetter, cloudevent_headers, encode
+from pipeline.eventlog.kafka_outages import ATTEMPT_S, Patience, line_of, names_of
 from pipeline.eventlog.log import Assigned, Batch, Positions, RawRecord, sort_out
 from pipeline.messages import DEAD_LETTER_TOPIC, TOPIC_OF, Event
-from pipeline.observe import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +41,6 @@ _KEEP_MS = {"walkout.receipts": -1, DEAD_LETTER_TOPIC: 90 * _DAY_MS}
 _KEEP_OTHERS_MS = 30 * _DAY_MS
 _COMPRESSION = {"walkout.receipts": "gzip"}
 """Receipts are long, alike, and kept for ever. A shop's events are sent a few at a time: there it would save little."""
-_ATTEMPT_S = 2.0
-"""How long one attempt may take before it counts as the broker being away."""
 _RECONNECT_MAX_MS = 1000
 _METADATA_MS = 10_000
 """Who joined a group before they had heard of the topics' partitions is given none; they look again so soon."""
@@ -95,10 +91,10 @@ class KafkaLog:
         patience = Patience(self.servers, self.timeout_s)
         while True:
             try:
-                consumer = KafkaConsumer(**self._common, bootstrap_timeout_ms=int(_ATTEMPT_S * 1000))
+                consumer = KafkaConsumer(**self._common, bootstrap_timeout_ms=int(ATTEMPT_S * 1000))
                 try:
                     places = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
-                    ends = consumer.end_offsets(places, timeout_ms=int(_ATTEMPT_S * 1000))
+                    ends = consumer.end_offsets(places, timeout_ms=int(ATTEMPT_S * 1000))
                 finally:
                     consumer.close(autocommit=False, timeout_ms=1000)
                 return {(place.topic, place.partition): offset for place, offset in ends.items()}
@@ -107,7 +103,7 @@ class KafkaLog:
 
     def close(self) -> None:
         for producer in self._producers.values():
-            producer.close(timeout=_ATTEMPT_S)
+            producer.close(timeout=ATTEMPT_S)
 
     def _new_producer(self, compression: str | None) -> KafkaProducer:
         return KafkaProducer(
@@ -142,7 +138,7 @@ class KafkaLog:
                 for future in futures:
                     while not future.is_done:
                         try:
-                            future.get(timeout=_ATTEMPT_S)
+                            future.get(timeout=ATTEMPT_S)
                         except KafkaTimeoutError as error:
                             if not future.is_done:
                                 patience.failed(error)
@@ -156,7 +152,7 @@ class KafkaLog:
         try:
             yield
         except KafkaError as error:
-            raise EventLogError(f"Kafka at {_names(self.servers)} did not take an event: {_line(error)}") from error
+            raise EventLogError(f"Kafka at {names_of(self.servers)} did not take an event: {line_of(error)}") from error
 
     def _bury(self, letters: Sequence[DeadLetter]) -> None:
         headers = [("content-type", CONTENT_TYPE)]
@@ -222,7 +218,7 @@ class KafkaReader:
             polled = self._consumer.poll(timeout_ms=int(wait_s * 1000), max_records=max_records)
         except KafkaError as error:
             if not getattr(error, "retriable", False):
-                raise EventLogError(f"Kafka at {_names(self._log.servers)}: cannot read: {_line(error)}") from error
+                raise EventLogError(f"Kafka at {names_of(self._log.servers)}: cannot read: {line_of(error)}") from error
             polled = {}
         self._finish_rejoin()
         if self._given.places is not None:
@@ -247,7 +243,7 @@ class KafkaReader:
         patience = Patience(self._log.servers, self._log.timeout_s)
         while offsets:
             try:
-                self._consumer.commit(offsets, timeout_ms=int(_ATTEMPT_S * 1000))
+                self._consumer.commit(offsets, timeout_ms=int(ATTEMPT_S * 1000))
                 return
             except (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError):
                 return  # the partitions may go to another member, who reads these records again: at least once
@@ -263,7 +259,7 @@ class KafkaReader:
         return ends
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=int(_ATTEMPT_S * 1000))
+        self._consumer.close(autocommit=False, timeout_ms=int(ATTEMPT_S * 1000))
 
     def _finish_rejoin(self) -> None:
         """See to it that joining again, once begun, is ended.
@@ -293,7 +289,7 @@ class KafkaReader:
 
     def _check(self) -> None:
         """Nothing came for a while: is there nothing, or nobody?"""
-        if time.monotonic() - self._heard < _ATTEMPT_S:
+        if time.monotonic() - self._heard < ATTEMPT_S:
             return
         try:
             self._patience.probe()
@@ -317,82 +313,3 @@ class _Given(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned) -> None:
         self._consumer.pause(*assigned)
         self.places = frozenset(assigned)
-
-
-class _Outages:
-    """Clusters that cannot be reached now, and since when: said once by a process, however many of its readers and
-    writers meet it and however often they give up and begin again."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._since: dict[str, float] = {}
-
-    def met(self, names: str, error: Exception) -> None:
-        with self._turn:
-            new = names not in self._since
-            self._since.setdefault(names, time.monotonic())
-            metrics.LOG_REACHABLE.set(0)
-        if new:
-            logger.warning("Kafka at %s cannot be reached (%s); waiting for it", names, _line(error))
-
-    def over(self, names: str) -> None:
-        with self._turn:
-            since = self._since.pop(names, None)
-            metrics.LOG_REACHABLE.set(not self._since)
-        if since is not None:
-            logger.warning("Kafka at %s is back after %.1f s", names, time.monotonic() - since)
-
-
-_outages = _Outages()
-
-
-class Patience:
-    """How long an outage has lasted for one reader or writer, and when it is too long."""
-
-    def __init__(self, servers: Sequence[str], timeout_s: float) -> None:
-        self._servers, self._timeout_s = servers, timeout_s
-        self._since: float | None = None
-        self._pause_s = 0.1
-
-    @property
-    def tried(self) -> bool:
-        """Whether there is an outage now."""
-        return self._since is not None
-
-    def probe(self) -> None:
-        """Raises the last `OSError` when no server accepts a connection."""
-        for i, server in enumerate(self._servers):
-            host, _, port = server.rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=_ATTEMPT_S).close()
-                return
-            except OSError:
-                if i == len(self._servers) - 1:
-                    raise
-
-    def failed(self, error: Exception) -> None:
-        """One attempt failed: pause before the next (0.1 s, doubling up to 2 s); `EventLogError` after `timeout_s`."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-            _outages.met(_names(self._servers), error)
-        left_s = self._since + self._timeout_s - now
-        if left_s <= 0:
-            raise EventLogError(
-                f"Kafka at {_names(self._servers)} could not be reached for {self._timeout_s:g} s: {_line(error)}; "
-                "is the broker running, and is the address right?"
-            )
-        time.sleep(min(self._pause_s, left_s))
-        self._pause_s = min(2 * self._pause_s, 2.0)
-
-    def over(self) -> None:
-        _outages.over(_names(self._servers))
-        self._since, self._pause_s = None, 0.1
-
-
-def _names(servers: Sequence[str]) -> str:
-    return ",".join(servers)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

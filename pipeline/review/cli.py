@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""`walkout review ...`: the queue, one case, a decision, figures, the audit trail. Imports nothing heavy."""
+"""`walkout review ...`: the queue, one case, a decision, figures. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pipeline.review.desk import ReviewDesk
-    from pipeline.state import Database
+from pipeline.observe.options import Group, Host, Log, Port
+from pipeline.review.audit_cli import app as audit_app
+from pipeline.review.places import Where, desk_of, state_of
 
 app = typer.Typer(help="Disputes and lines held for review, and what was decided about them.", no_args_is_help=True)
-audit_app = typer.Typer(help="The audit trail: who decided, showed or erased what.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 
-Where = Annotated[
-    str,
-    typer.Argument(metavar="RUN_OR_STATE", help="A run's or a store's folder, or the state: postgresql://... or sqlite:///FILE."),
-]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Store = Annotated[str | None, typer.Option("--store-id", help="Only this store's.")]
 
@@ -45,7 +38,7 @@ def queue(
     from pipeline.cart.money import plain_text
     from pipeline.review.plan import SAID
 
-    with _desk(where) as desk:
+    with desk_of(where) as desk:
         found = desk.queue(store_id=store, limit=limit)
         waiting = desk.waiting(store)
     if as_json:
@@ -77,7 +70,7 @@ def show(where: Where, case_id: str, as_json: AsJson = False) -> None:
 
     from pipeline.cart.receipt_text import print_receipt
 
-    with _desk(where) as desk:
+    with desk_of(where) as desk:
         view = desk.view(case_id)
     if as_json:
         print(json.dumps(asdict(view), indent=1, default=_plain))
@@ -115,7 +108,7 @@ def dispute(
     quantity: Annotated[int, typer.Option("--quantity", min=1)] = 1,
 ) -> None:
     """Open a shopper's dispute, as at a desk or on the telephone; prints the case."""
-    with _desk(where) as desk:
+    with desk_of(where) as desk:
         print(desk.open_dispute(shopper, receipt, line, kind, text, gtin, quantity))
 
 
@@ -136,7 +129,7 @@ def resolve(
     key: Annotated[str | None, typer.Option("--key", help="Names the request: again, it is done once.")] = None,
 ) -> None:
     """Decide a case."""
-    with _desk(where, working=True) as desk:
+    with desk_of(where, working=True) as desk:
         outcome = desk.resolve(
             case_id, action, by, key or uuid.uuid4().hex, reason=reason, line_id=line, gtin=gtin, quantity=quantity,
             amount_minor=amount, to_receipt_id=to, shopper_id=shopper, version=version,
@@ -163,7 +156,7 @@ def figures(
     from pipeline.review.figures_text import print_figures
 
     since_ns = 0 if days is None else time.time_ns() - round(days * 86_400e9)
-    with _state(where) as database:
+    with state_of(where) as database:
         found = work_out(database, store_id=store, since_ns=since_ns)
     if as_json:
         print(json.dumps(asdict(found), indent=1))
@@ -173,19 +166,15 @@ def figures(
 
 @app.command()
 def serve(
-    log: Annotated[
-        str, typer.Option("--log", envvar="WALKOUT_LOG_URL", help="Event log: kafka://HOST:PORT or sqlite:///FILE.")
-    ],
+    log: Log,
     state: Annotated[
         str,
         typer.Option("--state", envvar="WALKOUT_STATE_URL", help="The state that the cart and the payment desk have."),
     ],
     catalogue: Annotated[Path, typer.Option("--catalogue", help="The stores' catalogue, price files beside it.")],
-    port: Annotated[int | None, typer.Option("--port", help="Serve /healthz, /readyz and /metrics here.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to serve them on.")] = "127.0.0.1",
-    group: Annotated[str, typer.Option("--group", help="Consumer group; members of one share the stores.")] = (
-        "walkout-review"
-    ),
+    port: Port = None,
+    host: Host = "127.0.0.1",
+    group: Group = "walkout-review",
 ) -> None:
     """Run one member of the review's group until SIGTERM: held lines become cases, messages get into the log.
 
@@ -198,125 +187,6 @@ def serve(
     log_as_json()
     with Service("walkout review", port=port, host=host) as service:
         run(service, log, state, catalogue, group=group)
-
-
-@audit_app.command()
-def verify(
-    where: Annotated[str | None, typer.Argument(metavar="[RUN_OR_STATE]", help="See `walkout review queue`.")] = None,
-    export: Annotated[Path | None, typer.Option("--export", help="Look at an export instead of at a state.")] = None,
-    heads: Annotated[Path | None, typer.Option("--heads", help="What an earlier verify printed with --json.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Go through all chains; exit code 1 and the first broken entry when one is."""
-    from pipeline.errors import AuditError
-    from pipeline.review import audit
-
-    noted = None
-    if (where is None) == (export is None):
-        raise AuditError("expected a run, a store or a state to look at, or --export FILE, and not both")
-    if heads is not None:
-        try:
-            noted = {s: audit.Head(**head) for s, head in json.loads(heads.read_text(encoding="utf-8")).items()}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise AuditError(f"{heads}: not what `walkout review audit verify --json` prints: {error}") from None
-    try:
-        if export is not None:
-            with export.open(encoding="utf-8") as lines:
-                found = audit.check(audit.parse(lines), noted)
-        else:
-            with _state(where) as database:
-                found = database.run(lambda db: audit.verify(db, noted))
-    except OSError as error:
-        raise AuditError(f"{export}: {error.strerror}") from None
-    except AuditError as error:
-        print(f"broken: {error}")
-        raise typer.Exit(1) from None
-    if as_json:
-        print(json.dumps({store: asdict(head) for store, head in found.items()}, indent=1))
-        return
-    for store, head in found.items():
-        print(f"{store or 'no one store'}: {head.sequence} entries, unbroken, up to {head.hash}")
-    if not found:
-        print("No entries yet.")
-
-
-@audit_app.command("export")
-def export_(
-    where: Where, out: Annotated[Path | None, typer.Option("--out", "-o", help="File; standard output.")] = None
-) -> None:
-    """Write all entries as JSON lines, which `walkout review audit verify --export` can check without the state."""
-    from pipeline.review import audit
-    from pipeline.run_files import write_whole
-
-    with _state(where) as database, database.transaction() as db:
-        lines = audit.export(db)
-        if out is None:
-            for line in lines:
-                print(line)
-        else:
-            write_whole(out, "".join(f"{line}\n" for line in lines).encode())
-
-
-@contextmanager
-def _desk(where: str, *, working: bool = False) -> Iterator[ReviewDesk]:
-    """The desk of a folder or a state. `working`: of a run, also see corrections published and paid before the end."""
-    if "://" in where:
-        from pipeline.errors import StateError
-
-        raise StateError(f"{where}: prices and film are with a store: name its folder, and the state in its settings")
-    from pipeline.web.site import open_site
-
-    with open_site(Path(where)) as site:
-        yield site.review
-        if working and site.run is not None:
-            _until_published(site.database)
-
-
-def _until_published(database: Database, timeout_s: float = 15.0) -> None:
-    """The site's own thread does the work; nothing is lost when there is no time: the next one that opens it does."""
-    import time
-
-    from sqlalchemy import func, select
-
-    from pipeline.cart.desk_tables import corrections
-    from pipeline.payment.tables import payments
-    from pipeline.review.tables import messages
-
-    def left(db) -> int:
-        unpublished = [
-            db.execute(select(func.count()).select_from(table)).scalar_one() for table in (corrections, messages)
-        ]
-        working = select(func.count()).select_from(payments).where(payments.c.state == "working")
-        return sum(unpublished) + db.execute(working).scalar_one()
-
-    until_s, quiet = time.monotonic() + timeout_s, 0
-    while time.monotonic() < until_s and quiet < 3:
-        quiet = 0 if database.run(left) else quiet + 1
-        time.sleep(0.4)
-
-
-@contextmanager
-def _state(where: str) -> Iterator[Database]:
-    from pipeline.errors import StateError
-    from pipeline.gate.entry_settings import load_entry_settings
-    from pipeline.journal import STATE_FILE
-    from pipeline.state import Database
-
-    url = where
-    if "://" not in where:
-        folder = Path(where)
-        file = folder / STATE_FILE
-        if file.is_file():
-            url = f"sqlite:///{file}"
-        elif (folder / "layout.yaml").is_file() and (found := load_entry_settings(folder).state_url):
-            url = found
-        else:
-            raise StateError(f"{where}: expected a run's folder (with {STATE_FILE}), a store's, or the URL of a state")
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _names(where: str) -> dict[str, str]:

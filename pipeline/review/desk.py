@@ -25,6 +25,7 @@ from pipeline.reasons import settled
 from pipeline.review import audit, cases, material
 from pipeline.review import tables as t
 from pipeline.review.around import Around
+from pipeline.review.case_view import CaseView
 from pipeline.review.model import (
     DISPUTE_KINDS,
     HELD_LINE,
@@ -39,7 +40,7 @@ from pipeline.review.path import tracks_file
 from pipeline.review.plan import SAID, plan_of
 from pipeline.review.rules import Facts, verdict
 from pipeline.review.settings import ReviewSettings
-from pipeline.review.view import CaseView, view_of
+from pipeline.review.view import view_of
 from pipeline.state import Database
 
 log = get_logger(__name__)

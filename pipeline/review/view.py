@@ -18,8 +18,8 @@ from pipeline.cart.tables import receipts
 from pipeline.errors import WalkoutError
 from pipeline.eventlog.codec import decode
 from pipeline.messages import ReceiptIssued, ReceiptLine, ReviewNote, ShelfEvent
-from pipeline.reasons import Reasons
 from pipeline.review import audit, cases, material
+from pipeline.review.case_view import CaseView, EventView, Happened, LineView, NoteView, Person, Product
 from pipeline.review.model import Case
 from pipeline.review.path import TrackPath, points_between
 from pipeline.review.plan import SAID
@@ -35,87 +35,6 @@ S = 1_000_000_000
 AROUND_NS = 15 * S
 """How much of the path is shown before and after the events of a line."""
 _NEIGHBOURS = 20
-
-
-@dataclass(frozen=True)
-class Product:
-    gtin: str
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who may have done it. `visit_id` None: somebody without a visit; `receipt_id` None: no receipt yet."""
-
-    visit_id: str | None
-    shopper_id: str | None
-    receipt_id: str | None
-    probability: float
-    mine: bool
-
-
-@dataclass(frozen=True)
-class EventView:
-    """A shelf event behind a line. `shares`: who may have done it. `clips`, `stills`: as the evidence has them."""
-
-    event: ShelfEvent
-    products: tuple[Product, ...]
-    persons: tuple[Person, ...]
-    why: Reasons
-    clips: tuple[Clip, ...]
-    stills: tuple[Clip, ...]
-
-
-@dataclass(frozen=True)
-class LineView:
-    """`gone`: it was on an earlier version, and is shown as it was there. `asked`: the case is about it."""
-
-    line: ReceiptLine
-    gone: bool
-    asked: bool
-    events: tuple[EventView, ...]
-    products: tuple[Product, ...]
-    persons: tuple[Person, ...]
-    took_probability: float | None
-    why: Reasons
-
-
-@dataclass(frozen=True)
-class NoteView:
-    note: ReviewNote
-    events: tuple[EventView, ...]
-
-
-@dataclass(frozen=True)
-class Happened:
-    """An entry of the history: from the audit trail (`entry`), or a version of the receipt (`version`)."""
-
-    at_ns: int
-    by: str
-    what: str
-    entry: audit.Entry | None = None
-    version: int | None = None
-
-
-@dataclass(frozen=True)
-class CaseView:
-    """`versions`: oldest first, `receipt` is the last. `others`: receipts that units can be moved to, likeliest first.
-    `path`: around `moments_ns`, the times of the events that the case is about. `missing`: what cannot be shown and
-    why, a sentence each."""
-
-    case: Case
-    why: str
-    receipt: ReceiptIssued
-    versions: tuple[ReceiptIssued, ...]
-    lines: tuple[LineView, ...]
-    notes: tuple[NoteView, ...]
-    others: tuple[Person, ...]
-    moments_ns: tuple[int, ...]
-    path: tuple[TrackPath, ...]
-    history: tuple[Happened, ...]
-    related: tuple[Case, ...]
-    missing: tuple[str, ...]
 
 
 def view_of(

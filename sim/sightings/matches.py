@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from calibration.boxes import box_iou
 from pipeline.errors import RecordingError
-from sim.score import capture_times
+from sim.run_truth import capture_times
 from sim.sightings.recording import read_detections
 
 MIN_IOU = 0.3

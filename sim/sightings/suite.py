@@ -19,7 +19,8 @@ from pipeline.errors import ScenarioError
 from pipeline.messages import CameraTracks, Event, FloorTrack
 from sim.identity_events import IdentityCounts, identities
 from sim.identity_score import VisitIdentity
-from sim.score import by_stay, inside_the_shop, read_positions, truth_at
+from sim.positions import by_stay, inside_the_shop, truth_at
+from sim.run_truth import read_positions
 from sim.sightings.recording import read_detections, record_detections
 from sim.tracking_score import Positions, TrackingScore, score_tracks
 

@@ -7,45 +7,22 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.evidence.clip import Clip
-from pipeline.messages import ReceiptIssued, ReceiptLine, ShelfEvent
-from pipeline.review import view as review
+from pipeline.messages import ReceiptIssued, ReceiptLine
+from pipeline.review import case_view as review
 from pipeline.review.model import Case
 from pipeline.web.render import N_
 from pipeline.web.reviewer import trail
+from pipeline.web.reviewer.case_events import MOST, EventPanel, events_of
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.plan import PlanView, plan_of
-from pipeline.web.reviewer.player import PlayerView, player_of
 from pipeline.web.reviewer.queue import product_of
-from pipeline.web.reviewer.words import ASKED, CLIP_STATES, DECISIONS, KINDS, NO_STILL, OUTCOMES, pseudonym
+from pipeline.web.reviewer.words import ASKED, DECISIONS, KINDS, OUTCOMES, pseudonym
 from pipeline.web.site import Site
 
-_NOBODY, _THIS, _SHOPPER = N_("somebody without a visit"), N_("this shopper"), N_("shopper %(name)s")
-_ELSE = N_("something else")
-_WORTH_SAYING = 0.005
 _NEIGHBOURS = 2
-_MOST = 6
-"""Candidates and products that a list begins with."""
 
-Shares = tuple[tuple[str, float, bool], ...]
-"""Label, probability, whether it is what the receipt says."""
 Priced = tuple[tuple[str, str, str, float | None], ...]
 """GTIN, name, price, probability."""
-
-
-@dataclass(frozen=True)
-class EventPanel:
-    """`stills`: (label's key, address or "", why there is none). `line_id`: "" for a note's event."""
-
-    event: ShelfEvent
-    line_id: str
-    product: str
-    first: bool
-    products: Shares
-    persons: Shares
-    quantities: Shares
-    stills: tuple[tuple[str, str, str], ...]
-    player: PlayerView
 
 
 @dataclass(frozen=True)
@@ -112,7 +89,7 @@ def case_page(site: Site, case_id: str, fmt: Phrases) -> CasePage:
     """`UnknownCaseError`: there is no such case."""
     view = site.review.view(case_id)
     case, receipt, now_ns = view.case, view.receipt, site.clock()
-    events = _events(site, view, fmt)
+    events = events_of(site, view, fmt)
     numbers = {panel.event.event_id: number for number, panel in enumerate(events, start=1)}
     asked = next((line for line in view.lines if line.asked), None)
     target = asked.line if asked and not asked.gone else None
@@ -147,64 +124,6 @@ def case_page(site: Site, case_id: str, fmt: Phrases) -> CasePage:
         history=_history(site, view, fmt),
         form_key=secrets.token_urlsafe(9),
     )
-
-
-# --- events -----------------------------------------------------------------------------------------------------------
-
-
-def _events(site: Site, view: review.CaseView, fmt: Phrases) -> tuple[EventPanel, ...]:
-    """Each event once, those that the case is about first, else by time."""
-    sizes_px = {spec.id: spec.size_px for spec in site.shop.layout.cameras}
-    found: dict[str, tuple[bool, review.EventView, ReceiptLine | None]] = {}
-    for line in view.lines:
-        for event in line.events:
-            if event.event.event_id not in found or line.asked:
-                found[event.event.event_id] = (line.asked, event, line.line)
-    for note in view.notes:
-        for event in note.events:
-            found.setdefault(event.event.event_id, (view.case.line_id is None, event, None))
-    ordered = sorted(found.values(), key=lambda one: (not one[0], one[1].event.at_ns, one[1].event.event_id))
-    return tuple(_panel(site, event, line, index == 0, sizes_px, fmt) for index, (_, event, line) in enumerate(ordered))
-
-
-def _panel(
-    site: Site, seen: review.EventView, line: ReceiptLine | None, first: bool, sizes_px: dict, fmt: Phrases
-) -> EventPanel:
-    event = seen.event
-    gtin = line.gtin if line else event.products[0].value
-    return EventPanel(
-        event=event,
-        line_id=line.line_id if line else "",
-        product=product_of(site, gtin),
-        first=first,
-        products=_whole([(p.name, p.probability, p.gtin == gtin) for p in seen.products], _ELSE, fmt),
-        persons=tuple((_person(site, p, fmt), p.probability, p.mine) for p in seen.persons[:_MOST]),
-        quantities=_whole([(c.value, c.probability, i == 0) for i, c in enumerate(event.quantities)], _ELSE, fmt),
-        stills=tuple(_still(event.event_id, when, seen.stills, fmt) for when in ("before", "after")),
-        player=player_of(event, seen.clips, sizes_px),
-    )
-
-
-def _whole(shares: Sequence[tuple[str, float, bool]], rest: str, fmt: Phrases) -> Shares:
-    """The likeliest, and what is left to 1 under the name `rest`."""
-    shown = tuple(shares[:_MOST])
-    left = 1 - sum(probability for _, probability, _ in shown)
-    return (*shown, (fmt.text(rest), left, False)) if left >= _WORTH_SAYING else shown
-
-
-def _person(site: Site, person: review.Person, fmt: Phrases) -> str:
-    if person.mine:
-        return fmt.text(_THIS)
-    if person.visit_id is None:
-        return fmt.text(_NOBODY)
-    return fmt.text(_SHOPPER, name=pseudonym(site.store_id, person.shopper_id or person.visit_id))
-
-
-def _still(event_id: str, when: str, stills: Iterable[Clip], fmt: Phrases) -> tuple[str, str, str]:
-    still = next((one for one in stills if one.kind == when), None)
-    if still is not None and still.state == "ready":
-        return when, f"/api/v1/review/events/{event_id}/{when}", ""
-    return when, "", CLIP_STATES.get(still.state, NO_STILL) if still else NO_STILL
 
 
 def _chips(events: Iterable[review.EventView], numbers: dict[str, int]) -> tuple[tuple[int, str], ...]:
@@ -257,7 +176,7 @@ def _priced(site: Site, candidates: Sequence[tuple[str, float | None]], at_ns: i
         price = book.price(gtin, site.store_id, at_ns)
         if price is not None:
             rows.append((gtin, product_of(site, gtin), fmt.money(price, book.currency), probability))
-    return tuple(rows[:_MOST])
+    return tuple(rows[:MOST])
 
 
 def _impossible(view: review.CaseView, target: ReceiptLine | None, others: Sequence[OtherView]) -> frozenset[str]:

@@ -25,7 +25,7 @@ from pipeline.gate import GateKeeper
 from pipeline.messages import Candidate, PersonWithoutPass, ShelfEvent, VisitOpened
 from pipeline.perception.identity.watch import IdentityWatch
 from pipeline.perception.people import PeopleTracker
-from sim.score import read_positions
+from sim.run_truth import read_positions
 from sim.sightings.recording import record_detections
 from sim.sightings.suite import windows
 
