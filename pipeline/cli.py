@@ -29,7 +29,7 @@ from pipeline.state.cli import app as state_app
 from pipeline.track_cli import track
 from pipeline.web.cli import app as web_app
 from sim.cli import app as sim_app
-from sim.cli import demo
+from sim.demo_cli import demo
 from sim.score_cli import app as score_app
 
 app = typer.Typer(

@@ -14,7 +14,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from pipeline.review.replay_cli import score_cases
-from sim.cli import _needs, score
+from sim.demo_cli import score
+from sim.options import needs
 
 
 class _RunByDefault(TyperGroup):
@@ -46,7 +47,7 @@ def tracks(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures for programs.")] = False,
 ) -> None:
     """MOTA, MOTP, IDF1 and HOTA of tracks on the floor, by TrackEval; and whether their covariances are honest."""
-    _needs("trackeval", "score")
+    needs("trackeval", "score")
     from sim.track_files import read_covariances, read_tracks
     from sim.tracking_score import score_tracks
     from sim.uncertainty import uncertainty

@@ -22,7 +22,7 @@ from sim.people.state import PersonState, PosedBody
 from sim.render.engine import Renderer
 from sim.render.mesh import Light, Mesh, merged
 from sim.shop.products import product_mesh
-from sim.shop.room import RoomStyle
+from sim.shop.room_style import RoomStyle
 from sim.shop.scene import item_mesh, shop_atlas, shop_scene
 from sim.shop.stock import Item as ShelfItem
 from sim.shop.stock import fill

@@ -14,13 +14,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from calibration.catalogue import Catalogue, Planogram, Product, gtin_check_digit
+from calibration.catalogue import Catalogue, Planogram, Product
 from pipeline.cart.money import minor_digits
+from pipeline.operations.catalogue_cells import (
+    major,
+    metres,
+    parse_gtin,
+    parse_name,
+    parse_positive,
+    parse_shape,
+    parse_tax_class,
+    plain,
+    without_currency,
+)
 from pipeline.operations.csv_text import (
     BadRow,
     Row,
     Sheet,
-    normal_name,
     parse_decimal,
     parse_whole,
     read_sheet,
@@ -28,7 +38,6 @@ from pipeline.operations.csv_text import (
 )
 from pipeline.operations.reasons import Reason, Refused, reason
 
-SHAPES = ("box", "can", "bottle", "bag", "tub")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "gtin": ("ean", "ean13", "barcode", "code_barres", "code"),
     "name": ("product", "article", "libelle", "designation", "nom", "produit"),
@@ -44,7 +53,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _REQUIRED = ("name", "tax_class", "shape", "width_mm", "depth_mm", "height_mm", "weight_g")
 _SIZES = ("width_mm", "depth_mm", "height_mm")
-_LONGEST_NAME = 200
 _FINEST = Decimal("0.0001")
 """Of a millimetre or gram: what floats add beyond is no difference."""
 
@@ -142,14 +150,14 @@ def cells_of(product: Product, currency: str) -> dict[str, str]:
     cells = {
         "gtin": product.gtin,
         "name": product.name,
-        "price": "" if product.price_minor is None else _major(product.price_minor, currency),
+        "price": "" if product.price_minor is None else major(product.price_minor, currency),
         "tax_class": product.tax_class,
         "minimum_age": "" if product.minimum_age is None else str(product.minimum_age),
         "shape": product.shape,
-        "weight_g": _plain(Decimal(repr(product.weight_g)).quantize(_FINEST)),
+        "weight_g": plain(Decimal(repr(product.weight_g)).quantize(_FINEST)),
     }
     return cells | {
-        c: _plain((Decimal(repr(m)) * 1000).quantize(_FINEST)) for c, m in zip(_SIZES, product.size_m, strict=True)
+        c: plain((Decimal(repr(m)) * 1000).quantize(_FINEST)) for c, m in zip(_SIZES, product.size_m, strict=True)
     }
 
 
@@ -174,21 +182,21 @@ def _product(row: Row, catalogue: Catalogue, sheet: Sheet) -> tuple[Product | No
     before = catalogue.by_gtin.get(gtin) if gtin else None
     values: dict[str, Any] = before.model_dump() if before else {"gtin": gtin}
     for column, field, parse in (
-        ("name", "name", _name),
-        ("tax_class", "tax_class", lambda cell: _tax_class(cell, catalogue)),
-        ("shape", "shape", _shape),
-        ("weight_g", "weight_g", _positive),
+        ("name", "name", parse_name),
+        ("tax_class", "tax_class", lambda cell: parse_tax_class(cell, catalogue)),
+        ("shape", "shape", parse_shape),
+        ("weight_g", "weight_g", parse_positive),
     ):
         value = take(column, parse)
         if value is not None:
             values[field] = value
-    sizes = [take(column, _positive) for column in _SIZES]
+    sizes = [take(column, parse_positive) for column in _SIZES]
     known = before.size_m if before else (None, None, None)
-    size = [k if mm is None else _metres(mm) for mm, k in zip(sizes, known, strict=True)]
+    size = [k if mm is None else metres(mm) for mm, k in zip(sizes, known, strict=True)]
     values["size_m"] = tuple(size)
     digits = minor_digits(catalogue.currency)
     if "price" in sheet.columns:
-        major = take("price", lambda cell: parse_decimal(_without_currency(cell, catalogue.currency), digits))
+        major = take("price", lambda cell: parse_decimal(without_currency(cell, catalogue.currency), digits))
         values["price_minor"] = None if major is None else int(major.scaleb(digits))
     if "price_minor" in sheet.columns:
         values["price_minor"] = take("price_minor", lambda cell: parse_whole(cell, 0, 10**12))
@@ -207,74 +215,6 @@ def _product(row: Row, catalogue: Catalogue, sheet: Sheet) -> tuple[Product | No
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return None, [BadRow(row.line, where, "", reason("{text}", text=first["msg"]))]
-
-
-def parse_gtin(cell: str) -> str:
-    """`Refused` says what is wrong, also when a spreadsheet program has spoilt it."""
-    plain = cell.replace(" ", "").replace("\u00a0", "")
-    if "e+" in plain.casefold():
-        raise Refused("{value} was rounded by a spreadsheet program: format the column as text", value=cell)
-    if not (plain.isascii() and plain.isdigit()):
-        raise Refused("a GTIN has digits only, got {value}", value=cell)
-    if len(plain) not in (8, 12, 13, 14):
-        shorter = next((n for n in (8, 12, 13, 14) if len(plain) < n), None)
-        if shorter and gtin_check_digit(plain.zfill(shorter)[:-1]) == int(plain[-1]) and int(plain):
-            padded = plain.zfill(shorter)
-            raise Refused("{value} has lost its zeros: {padded} would be a GTIN", value=cell, padded=padded)
-        raise Refused("a GTIN has 8, 12, 13 or 14 digits, got {count}", count=len(plain))
-    expected = gtin_check_digit(plain[:-1])
-    if int(plain[-1]) != expected:
-        raise Refused("its check digit is {found}, expected {expected}: a mistyped digit?", found=plain[-1], expected=expected)  # noqa: E501  # fmt: skip
-    return plain
-
-
-def _name(cell: str) -> str:
-    if len(cell) > _LONGEST_NAME:
-        raise Refused("a name has at most {most} characters, got {count}", most=_LONGEST_NAME, count=len(cell))
-    if "\n" in cell or "\r" in cell or "\t" in cell:
-        raise Refused("a name is one line")
-    return cell
-
-
-def _shape(cell: str) -> str:
-    shape = normal_name(cell)
-    if shape not in SHAPES:
-        raise Refused("expected one of {expected}, got {value}", expected=", ".join(SHAPES), value=cell)
-    return shape
-
-
-def _tax_class(cell: str, catalogue: Catalogue) -> str:
-    """A class by its name, or by its rate in percent where only one class has it."""
-    if cell in catalogue.tax_classes:
-        return cell
-    known = ", ".join(f"{name} ({_plain(Decimal(rate) / 10)} %)" for name, rate in catalogue.tax_classes.items())
-    by_name = [name for name in catalogue.tax_classes if normal_name(name) == normal_name(cell)]
-    try:
-        permille = parse_decimal(cell.replace("%", ""), 1) * 10
-        by_name += [name for name, rate in catalogue.tax_classes.items() if rate == permille]
-    except Refused:
-        pass
-    if len(by_name) != 1:
-        raise Refused("no tax class {value}; there are {known}", value=cell, known=known)
-    return by_name[0]
-
-
-def _positive(cell: str) -> Decimal:
-    number = parse_decimal(cell)
-    if not 0 < number <= 1_000_000:
-        raise Refused("expected more than 0, got {value}", value=cell)
-    return number
-
-
-def _metres(millimetres: Decimal) -> float:
-    return float(millimetres / 1000)
-
-
-def _without_currency(cell: str, currency: str) -> str:
-    bare = cell.strip()
-    for sign in (currency, "€", "$", "£", "CHF"):
-        bare = bare.removesuffix(sign).removeprefix(sign).strip()
-    return bare
 
 
 def _differences(before: Product | None, after: Product, currency: str) -> tuple[FieldChange, ...]:
@@ -310,13 +250,3 @@ def _unread(sheet: Sheet) -> tuple[Reason, ...]:
     if not sheet.unread:
         return ()
     return (reason("Columns that are not read: {columns}", columns=", ".join(sheet.unread)),)
-
-
-def _major(minor: int, currency: str) -> str:
-    digits = minor_digits(currency)
-    return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

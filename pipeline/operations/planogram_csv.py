@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
-from pipeline.operations.catalogue_csv import Change, FieldChange, Plan, parse_gtin
+from pipeline.operations.catalogue_cells import parse_gtin
+from pipeline.operations.catalogue_csv import Change, FieldChange, Plan
 from pipeline.operations.csv_text import BadRow, read_sheet, write_sheet
 from pipeline.operations.reasons import Reason, Refused, reason
 

@@ -7,14 +7,12 @@ without passwords. What equals its default is left out of the file, unless it st
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tempfile
-import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -22,15 +20,13 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import LayoutError
 from pipeline.gate.entry_settings import FILE as ENTRY
 from pipeline.gate.entry_settings import EntrySettings, load_entry_settings
+from pipeline.operations.form_fields import DUMPER, as_typed, form_fields, parsed, value_at
 from pipeline.operations.reasons import Reason, reason
 from pipeline.settings import FILE as STORE
 from pipeline.settings import StoreSettings, load_settings
 
-Kind = Literal["text", "number", "whole", "choice", "flag", "lines", "numbers", "yaml"]
-_ADMIN = re.compile(r"(_weights|_url|^url|_ring|provider|issuers|storage_options)$")
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 _HIDDEN = "•••"
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @dataclass(frozen=True)
@@ -49,25 +45,6 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class FormField:
-    """One input. `path`: as in the YAML, with dots. `default`: as it would be typed. `hint`: of the model's docstring.
-    `nullable`: may be left empty for none. `admin`: only an admin may change it."""
-
-    path: str
-    group: str
-    kind: Kind
-    default: str
-    hint: str = ""
-    choices: tuple[str, ...] = ()
-    nullable: bool = False
-    admin: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition(".")[2]
-
-
-@dataclass(frozen=True)
 class Answer:
     """`text` is the new file; None while there are `problems`: path (empty: the whole file) -> why. `changed`: paths of
     fields that are another than before."""
@@ -77,14 +54,9 @@ class Answer:
     changed: tuple[str, ...] = ()
 
 
-def form_fields(model: type) -> tuple[FormField, ...]:
-    """All inputs of a model, in the order of its fields."""
-    return tuple(_fields(model, "", model() if isinstance(model, type) else model))
-
-
 def typed(model: type, settings: Any) -> dict[str, str]:
     """Path -> what stands in the input, without passwords."""
-    return {f.path: _PASSWORD.sub(_HIDDEN, _as_typed(f, _value(settings, f.path))) for f in form_fields(model)}
+    return {f.path: _PASSWORD.sub(_HIDDEN, as_typed(f, value_at(settings, f.path))) for f in form_fields(model)}
 
 
 def answer(file: File, folder: Path, given: Mapping[str, str], *, admin: bool) -> Answer:
@@ -96,11 +68,11 @@ def answer(file: File, folder: Path, given: Mapping[str, str], *, admin: bool) -
     for one in form_fields(file.model):
         if one.path not in given or (one.admin and not admin):
             continue
-        shown = _PASSWORD.sub(_HIDDEN, _as_typed(one, _value(before, one.path)))
+        shown = _PASSWORD.sub(_HIDDEN, as_typed(one, value_at(before, one.path)))
         if given[one.path].replace("\r\n", "\n").strip() == shown.strip():
             continue
         try:
-            value = _parsed(one, given[one.path])
+            value = parsed(one, given[one.path])
         except ValueError as error:
             problems[one.path] = reason("{problem}", problem=str(error))
             continue
@@ -137,14 +109,14 @@ def _checked(file: File, folder: Path, body: dict, before: Any, text: str | None
     except ValidationError as error:
         return Answer(None, _problems(file.model, error))
     changed = tuple(
-        f.path for f in form_fields(file.model) if _value(before, f.path) != _value(after, f.path)
+        f.path for f in form_fields(file.model) if value_at(before, f.path) != value_at(after, f.path)
     )  # fmt: skip
     forbidden = [f.path for f in form_fields(file.model) if f.admin and f.path in changed]
     if forbidden and not admin:
         return Answer(None, {p: reason("only an admin may change this") for p in forbidden})
     if text is None:
         text = _comments(folder / file.name) + yaml.dump(
-            body, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
+            body, Dumper=DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
         )
     with tempfile.TemporaryDirectory(prefix="walkout-settings-") as scratch:
         (Path(scratch) / file.name).write_text(text, encoding="utf-8")
@@ -156,107 +128,7 @@ def _checked(file: File, folder: Path, body: dict, before: Any, text: str | None
     return Answer(text, {}, changed)
 
 
-# --- the models' fields ---
-
-
-def _fields(model: type, prefix: str, defaults: Any) -> Iterator[FormField]:
-    hints = _hints(model)
-    types_of = get_type_hints(model)
-    names = list(model.model_fields) if issubclass(model, BaseModel) else [f.name for f in dataclasses.fields(model)]
-    for name in names:
-        if name == "schema_version":
-            continue
-        path, annotation = f"{prefix}{name}", types_of[name]
-        inner, nullable = _without_none(annotation)
-        value = getattr(defaults, name)
-        if isinstance(inner, type) and (issubclass(inner, BaseModel) or dataclasses.is_dataclass(inner)):
-            yield from _fields(inner, f"{path}.", value)
-            continue
-        kind, choices = _kind(inner)
-        made = FormField(path, prefix.rstrip("."), kind, "", hints.get(name, ""), choices, nullable, bool(_ADMIN.search(name)))  # noqa: E501  # fmt: skip
-        yield dataclasses.replace(made, default=_as_typed(made, value))
-
-
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        parts = [part for part in get_args(annotation) if part is not type(None)]
-        if len(parts) == 1:
-            return parts[0], True
-    return annotation, False
-
-
-def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
-    if get_origin(annotation) is Literal:
-        return "choice", tuple(str(value) for value in get_args(annotation))
-    if get_origin(annotation) is tuple:
-        inner = {a for a in get_args(annotation) if a is not Ellipsis}
-        return ("lines" if inner == {str} else "numbers" if inner <= {int, float} else "yaml"), ()
-    plain: dict[Any, Kind] = {bool: "flag", int: "whole", float: "number", str: "text", Path: "text"}
-    return plain.get(annotation, "yaml"), ()
-
-
-def _hints(model: type) -> dict[str, str]:
-    """`name`: what it means, out of the docstring, where fields are told of like that."""
-    text = " ".join((model.__doc__ or "").split())
-    found = {}
-    for match in re.finditer(r"((?:`\w+`, )*`\w+`): (.+?)(?=(?: (?:`\w+`, )*`\w+`: )|$)", text):
-        for name in re.findall(r"`(\w+)`", match[1]):
-            found[name] = match[2].replace("`", "").strip()
-    return found
-
-
-# --- values ---
-
-
-def _value(settings: Any, path: str) -> Any:
-    for name in path.split("."):
-        settings = getattr(settings, name)
-    return settings
-
-
-def _as_typed(one: FormField, value: Any) -> str:
-    if value is None:
-        return ""
-    if one.kind == "flag":
-        return "yes" if value else ""
-    if one.kind in ("lines", "numbers"):
-        return "\n".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
-    if one.kind == "yaml":
-        plain = [v.model_dump(mode="json", exclude_none=True) if isinstance(v, BaseModel) else v for v in value]
-        plain = dict(value) if isinstance(value, Mapping) else plain
-        return yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True).strip() if plain else ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _parsed(one: FormField, text: str) -> Any:
-    """For the model to judge: what is no number stays a text. `ValueError` for YAML that cannot be read."""
-    text = text.replace("\r\n", "\n").strip()
-    if one.kind == "flag":
-        return bool(text)
-    if one.kind == "lines":
-        return [line.strip() for line in text.split("\n") if line.strip()]
-    if one.kind == "numbers":
-        return [_number(part) for part in re.split(r"[\s;]+", text) if part]
-    if one.kind == "yaml":
-        try:
-            return yaml.safe_load(text) if text else []
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())[:200]) from None
-    if not text and one.nullable:
-        return None
-    if one.kind in ("number", "whole"):
-        return _number(text)
-    return text
-
-
-def _number(text: str) -> Any:
-    plain = text.replace(",", ".")
-    for kind in (int, float):
-        try:
-            return kind(plain)
-        except ValueError:
-            continue
-    return text
+# --- the file ---
 
 
 def _put(body: dict, path: str, value: Any) -> None:

@@ -16,7 +16,8 @@ from calibration.layout import load_layout
 from sim.render.engine import Renderer
 from sim.render.mesh import Light, Mesh
 from sim.shop.products import build_atlas, product_mesh
-from sim.shop.room import RoomStyle, lamp_positions
+from sim.shop.room import lamp_positions
+from sim.shop.room_style import RoomStyle
 from sim.shop.scene import shop_atlas, shop_scene
 from sim.shop.stock import Item, fill
 

@@ -16,7 +16,8 @@ from calibration.catalogue import Catalogue, Planogram
 from calibration.layout import StoreLayout
 from sim.render.mesh import Light, Mesh, Scene, merged
 from sim.shop.products import Atlas, build_atlas, product_mesh
-from sim.shop.room import RoomStyle, lamp_positions, room_meshes, room_textures
+from sim.shop.room import lamp_positions, room_meshes, room_textures
+from sim.shop.room_style import RoomStyle
 from sim.shop.stock import Item
 
 

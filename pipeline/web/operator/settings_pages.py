@@ -11,7 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.errors import LayoutError, StoreFileError
-from pipeline.operations.settings_form import FILES, Answer, FormField, answer, answer_text, current, form_fields, typed
+from pipeline.operations.form_fields import FormField, form_fields
+from pipeline.operations.settings_form import FILES, Answer, answer, answer_text, current, typed
 from pipeline.operations.store_files import digest
 from pipeline.web.operator.parts import Operating
 from pipeline.web.operator.settings_words import CHOICES, GROUPS, LABELS

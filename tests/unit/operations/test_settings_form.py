@@ -8,7 +8,8 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from pipeline.gate.entry_settings import load_entry_settings
-from pipeline.operations.settings_form import FILES, answer, answer_text, form_fields, typed
+from pipeline.operations.form_fields import form_fields
+from pipeline.operations.settings_form import FILES, answer, answer_text, typed
 from pipeline.settings import StoreSettings, load_settings
 
 STORE, ENTRY = FILES["store"], FILES["entry"]

@@ -10,7 +10,7 @@ from calibration.layout import load_layout
 from sim.shop import make_nanostore
 from sim.shop.labels import draw_label, ean13_modules
 from sim.shop.products import product_mesh
-from sim.shop.room import RoomStyle, random_style
+from sim.shop.room_style import RoomStyle, random_style
 from sim.shop.scene import shop_atlas, shop_scene, slot_mesh
 from sim.shop.stock import fill, slot_item_poses
 

@@ -10,7 +10,8 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 import pipeline
-from pipeline.operations.settings_form import FILES, form_fields
+from pipeline.operations.form_fields import form_fields
+from pipeline.operations.settings_form import FILES
 from pipeline.web.operator.settings_words import CHOICES, GROUPS, LABELS
 
 ROOT = Path(pipeline.__file__).parent
