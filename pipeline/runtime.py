@@ -78,6 +78,8 @@ def run(
     shop = Shop.open(source)
     if shop.recording is not None and not bills:
         raise RecordingError(f"{source}: a recording makes its own bills: leave out --no-bills")
+    if shop.recording is not None:
+        shop.recording.require_videos()
     if uncovered and shop.recording is None:
         raise CaptureError(f"{source}: films of live cameras have their heads covered: leave out --uncovered")
     settings = shop.settings.model_copy(

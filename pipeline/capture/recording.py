@@ -100,6 +100,16 @@ class Recording:
             )
         return recording
 
+    def require_videos(self) -> None:
+        """`RecordingError` for a recording of detections, which has no pictures to look at."""
+        if any(video.path.suffix == ".npz" for video in self.videos):
+            boxes = self.path / "mot"
+            raise RecordingError(
+                f"{self.path}: holds detections, no videos: follow the people in it with "
+                f"`walkout track --detections {boxes} --cameras {boxes}/cameras.json --out tracks.csv`, "
+                "or record it without --detections"
+            )
+
     @cached_property
     def layout(self) -> StoreLayout:
         return load_layout(self.path / "layout.yaml")

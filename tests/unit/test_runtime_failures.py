@@ -4,6 +4,7 @@
 import contextlib
 import errno
 import itertools
+import json
 import resource
 import signal
 import threading
@@ -140,6 +141,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(recording, tmp_path):
 def test_neither_recording_nor_store(tmp_path):
     with pytest.raises(RecordingError, match="neither a recording"):
         run(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_of_detections_is_one_line_that_says_what_it_is_for(tmp_path):
+    recording = write_recording(tmp_path / "rec")
+    manifest = json.loads((recording / "manifest.json").read_text())
+    (recording / "detections.npz").write_bytes(b"PK")
+    for camera in manifest["cameras"]:
+        camera["file"] = "detections.npz"
+    (recording / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RecordingError, match=r"holds detections, no videos.*walkout track --detections .*rec/mot"):
+        run(recording, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
