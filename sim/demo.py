@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline.cart.records import Records
 from pipeline.messages import ReceiptLine
+from pipeline.site import Site, open_site
 from pipeline.web.people import shoppers_of
-from pipeline.web.site import Site, open_site
 
 KIND = "put-back"
 TEXT = "I put it back. (Filed by the demo itself, so that there is a case to look at.)"

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.evidence.clip import Clip, clip_id_of
 from pipeline.evidence.tables import items
 from pipeline.messages import ShelfEvent
-from pipeline.web.site import Site
+from pipeline.site import Site
 
 SIZE_PX = (640, 360)
 NS = 1_000_000_000

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 
 from pipeline import runtime
 from pipeline.accounts.demo import demo_accounts
+from pipeline.site import Site
 from pipeline.web.people import shoppers_of
 from pipeline.web.screenshots import serving
 from pipeline.web.security import SESSION
-from pipeline.web.site import Site
 from tests.scripted_shop import stages, write_recording
 
 FAST = {

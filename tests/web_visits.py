@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pipeline.eventlog import open_log
 from pipeline.messages import Candidate, Event, ShelfEvent, TrackBound, VisitClosed, VisitOpened
-from pipeline.web.site import Site
+from pipeline.site import Site
 
 _NUMBERS = itertools.count(1)
 S = 1_000_000_000

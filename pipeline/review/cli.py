@@ -193,7 +193,7 @@ def _names(where: str) -> dict[str, str]:
     """GTIN -> name, of a folder whose catalogue can be read."""
     from calibration.catalogue import load_catalogue
     from pipeline.errors import WalkoutError
-    from pipeline.web.site import shop_folder
+    from pipeline.site import shop_folder
 
     if "://" in where:
         return {}

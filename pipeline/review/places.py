@@ -27,7 +27,7 @@ def desk_of(where: str, *, working: bool = False) -> Iterator[ReviewDesk]:
         from pipeline.errors import StateError
 
         raise StateError(f"{where}: prices and film are with a store: name its folder, and the state in its settings")
-    from pipeline.web.site import open_site
+    from pipeline.site import open_site
 
     with open_site(Path(where)) as site:
         yield site.review

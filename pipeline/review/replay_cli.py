@@ -53,7 +53,7 @@ def _visit(run: Path, visit: str, out: Path | None, recording: Path | None, keep
     from rich.console import Console
 
     from pipeline.review.side_by_side import print_replay
-    from pipeline.web.site import open_site
+    from pipeline.site import open_site
 
     console = Console()
     with open_site(run, recording=recording) as site:

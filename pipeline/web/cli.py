@@ -81,7 +81,7 @@ def forget(
     recording: Recording = None,
 ) -> None:
     """Delete what is known of a shopper; receipts keep their amounts and lose the person."""
-    from pipeline.web.site import open_site
+    from pipeline.site import open_site
 
     with open_site(folder, state_url=state, recording=recording) as site:
         user = site.accounts.users.by_address(who) if "@" in who else None
@@ -148,7 +148,7 @@ def staff_close(
 
 @contextmanager
 def _accounts(folder: Path, state: str | None, recording: Path | None) -> Iterator[Accounts]:
-    from pipeline.web.site import open_site
+    from pipeline.site import open_site
 
     with open_site(folder, state_url=state, recording=recording) as site:
         yield site.accounts

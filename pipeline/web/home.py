@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.errors import AccountError
+from pipeline.site import Site
 from pipeline.texts import LANGUAGES
 from pipeline.web.render import N_, page, text
 from pipeline.web.security import Viewer, current, drop_cookie, session_token, set_cookie, viewer
-from pipeline.web.site import Site
 
 _YEAR_S = 365 * 86_400
 _NOT_CHANGED = N_("The old password is wrong, or the new one has less than 10 characters.")

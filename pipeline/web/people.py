@@ -6,7 +6,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from pipeline.cart.tables import receipts
-from pipeline.web.site import Site
+from pipeline.site import Site
 
 
 def shoppers_of(site: Site) -> list[str]:

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp
 from pipeline.accounts import AccountSettings
 from pipeline.accounts.demo import STAFF, demo_accounts
 from pipeline.errors import OutputError
+from pipeline.site import Site, open_site
 from pipeline.web.browsing import Found, context_options, open_browser, pages_of
 from pipeline.web.people import shoppers_of
 from pipeline.web.security import SESSION
-from pipeline.web.site import Site, open_site
 from pipeline.web.site_app import site_app
 
 _SETTLE_MS = 700

@@ -12,8 +12,8 @@ from rich.console import Console
 from pipeline.accounts import AccountSettings, load_account_settings
 from pipeline.accounts.demo import DemoSignIn, demo_accounts
 from pipeline.errors import AccountError, WalkoutError
+from pipeline.site import Site, open_site, shop_folder
 from pipeline.web.people import shoppers_of
-from pipeline.web.site import Site, open_site, shop_folder
 from pipeline.web.site_app import site_app
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -14,10 +14,10 @@ from pipeline.accounts import User
 from pipeline.accounts.openid import OpenId
 from pipeline.accounts.secrets import new_token
 from pipeline.errors import AccountError, SignInRefused
+from pipeline.site import Site
 from pipeline.web.home import local_path
 from pipeline.web.render import N_, locale, page, text
 from pipeline.web.security import Viewer, cookie_name, drop_cookie, session_token, set_cookie, viewer
-from pipeline.web.site import Site
 
 _WRONG_CODE = N_("This code is wrong or too old. Type the newest one, or ask for another.")
 _WRONG_LINK = N_("This link was used already or is too old. Ask for another code.")

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI
 
 from pipeline.observe.health import Health
 from pipeline.observe.router import health_router
+from pipeline.site import Site
 from pipeline.web import operator, reviewer, shopper, staff_pages
 from pipeline.web.app import create_app
 from pipeline.web.headers import Headers
@@ -15,7 +16,6 @@ from pipeline.web.limiting import Limiter
 from pipeline.web.problems import add_handlers, too_large
 from pipeline.web.security import require_csrf
 from pipeline.web.sign_in import sign_in_router
-from pipeline.web.site import Site
 from pipeline.web.static_files import add_static
 
 AREAS = (shopper, reviewer, operator, staff_pages)

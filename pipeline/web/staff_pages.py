@@ -11,9 +11,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from pipeline.accounts import User
 from pipeline.errors import AccountError
+from pipeline.site import Site
 from pipeline.web.render import N_, NavItem, page, text
 from pipeline.web.security import Viewer, viewer
-from pipeline.web.site import Site
 
 NAV = (NavItem("/staff", N_("Staff"), "admin"),)
 UPLOADS: dict[str, int] = {}

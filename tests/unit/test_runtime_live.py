@@ -15,8 +15,8 @@ from pipeline.errors import CaptureError, PaymentError, RecordingError
 from pipeline.eventlog import open_log
 from pipeline.gate.live import LiveGate
 from pipeline.payment.bank import Bank
+from pipeline.site import open_site
 from pipeline.web.serving import free_port
-from pipeline.web.site import open_site
 from tests.live_shop import cameras, write_store
 from tests.scripted_shop import ANNA, BREAD, START_NS, S, stages, write_recording
 

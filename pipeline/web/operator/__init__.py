@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from pipeline.operations.csv_text import MAX_BYTES
+from pipeline.site import Site
 from pipeline.web.operator.floor_api import floor_router
 from pipeline.web.operator.floor_pages import page_router
 from pipeline.web.operator.import_pages import import_router
 from pipeline.web.operator.parts import Operating
 from pipeline.web.operator.settings_pages import settings_router
 from pipeline.web.render import N_, NavItem
-from pipeline.web.site import Site
 
 NAV = (NavItem("/floor", N_("Floor"), "operator"),)
 UPLOADS = {"/api/v1/floor/imports": MAX_BYTES, "/floor/settings": 256 * 1024}

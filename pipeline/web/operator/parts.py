@@ -14,7 +14,7 @@ from pipeline.operations.player import FloorSource
 from pipeline.operations.recorded_floor import RecordedFloor
 from pipeline.operations.stills import RecordedStills, live_still
 from pipeline.operations.store_files import StoreFiles
-from pipeline.web.site import Site
+from pipeline.site import Site
 from pipeline.web.tail import LogTail
 
 _STALE_S = 20.0

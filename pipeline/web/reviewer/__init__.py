@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from pipeline.site import Site
 from pipeline.web.render import N_, NavItem
 from pipeline.web.reviewer.api import api_router
 from pipeline.web.reviewer.pages import pages_router
 from pipeline.web.reviewer.replays import Replays
-from pipeline.web.site import Site
 
 NAV = (NavItem("/review", N_("Review"), "reviewer"),)
 UPLOADS: dict[str, int] = {}

@@ -14,6 +14,7 @@ from pipeline.errors import AuditError, CaseError, CorrectionError, EvidenceErro
 from pipeline.review import audit
 from pipeline.review.model import Case
 from pipeline.review.model import Request as Decision
+from pipeline.site import Site
 from pipeline.web.pictures import ProductPictures
 from pipeline.web.reviewer.media import partial
 from pipeline.web.reviewer.phrases import Phrases
@@ -22,7 +23,6 @@ from pipeline.web.reviewer.replays import Replays
 from pipeline.web.reviewer.search import found
 from pipeline.web.reviewer.words import ON_IT_ELSE, ON_IT_ME, pseudonym
 from pipeline.web.security import Viewer, viewer
-from pipeline.web.site import Site
 
 Reviewer = Annotated[Viewer, Depends(viewer("reviewer"))]
 CaseId = Annotated[str, Field(max_length=100)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipeline.messages import ReceiptIssued, ReceiptLine
 from pipeline.review import case_view as review
 from pipeline.review.model import Case
+from pipeline.site import Site
 from pipeline.web.render import N_
 from pipeline.web.reviewer import trail
 from pipeline.web.reviewer.case_events import MOST, EventPanel, events_of
@@ -17,7 +18,6 @@ from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.plan import PlanView, plan_of
 from pipeline.web.reviewer.queue import product_of
 from pipeline.web.reviewer.words import ASKED, DECISIONS, KINDS, OUTCOMES, pseudonym
-from pipeline.web.site import Site
 
 _NEIGHBOURS = 2
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pipeline.evidence.clip import Clip
 from pipeline.messages import ReceiptLine, ShelfEvent
 from pipeline.review import case_view as review
+from pipeline.site import Site
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.player import PlayerView, player_of
 from pipeline.web.reviewer.queue import product_of
 from pipeline.web.reviewer.words import CLIP_STATES, NO_STILL, pseudonym
-from pipeline.web.site import Site
 
 _NOBODY, _THIS, _SHOPPER = N_("somebody without a visit"), N_("this shopper"), N_("shopper %(name)s")
 _ELSE = N_("something else")

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pipeline.errors import CaseError, WalkoutError
 from pipeline.reasons import read
+from pipeline.site import Site
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.queue import product_of
 from pipeline.web.reviewer.words import KINDS, OUTCOMES
-from pipeline.web.site import Site
 
 _DECIDED = N_("%(case)s: %(outcome)s.")
 _BACK, _MORE = N_("%(amount)s is paid back."), N_("%(amount)s more is charged.")

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from pipeline.errors import AuditError, CaseError, CorrectionError, UnknownCaseError, WalkoutError
 from pipeline.review import audit
 from pipeline.review.figures import figures
+from pipeline.site import Site
 from pipeline.web.render import N_, page
 from pipeline.web.reviewer import trail
 from pipeline.web.reviewer.api import CaseId, Reviewer, claimed_text, staff_of
@@ -24,7 +25,6 @@ from pipeline.web.reviewer.queue import STATES, WHOS, Filters, next_case, produc
 from pipeline.web.reviewer.replays import Replays
 from pipeline.web.reviewer.words import CLIP_STATES, DECISIONS, KINDS, STATUSES
 from pipeline.web.security import Viewer
-from pipeline.web.site import Site
 
 _SHOWN_ENTRIES = 200
 _MOST_ROWS = 30

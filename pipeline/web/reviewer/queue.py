@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.review.model import SECOND_LOOK, Case
+from pipeline.site import Site
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.words import KINDS, pseudonym
-from pipeline.web.site import Site
 
 STATES = (("undecided", N_("to be decided")), ("resolved", N_("settled")))
 WHOS = (("", N_("everybody's")), ("free", N_("nobody's")), ("mine", N_("mine")))

@@ -10,10 +10,10 @@ from typing import Any
 from pipeline.messages import ReceiptIssued
 from pipeline.reasons import read
 from pipeline.review.audit import Entry
+from pipeline.site import Site
 from pipeline.web.render import N_
 from pipeline.web.reviewer.phrases import Phrases
 from pipeline.web.reviewer.words import KINDS, OUTCOMES, pseudonym
-from pipeline.web.site import Site
 
 ENTRIES = {
     "case-opened": N_("Case opened"),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from pipeline.site import Site
 from pipeline.web.render import N_, NavItem
 from pipeline.web.shopper.api import api_router
 from pipeline.web.shopper.coupon_pages import coupon_router
@@ -13,7 +14,6 @@ from pipeline.web.shopper.leaving_pages import leaving_router
 from pipeline.web.shopper.pages import page_router
 from pipeline.web.shopper.parts import Shopping
 from pipeline.web.shopper.receipt_pages import receipt_router
-from pipeline.web.site import Site
 
 NAV = (NavItem("/shop", N_("Shop"), "shopper"),)
 UPLOADS: dict[str, int] = {}

@@ -16,9 +16,9 @@ from pipeline.gate.entry_settings import load_entry_settings
 from pipeline.passes.issuing import PassDesk, following
 from pipeline.passes.keys import KeyRing
 from pipeline.payment.accounts import list_payments
+from pipeline.site import Site
 from pipeline.web.pictures import ProductPictures
 from pipeline.web.shopper.hub import TOPICS, LiveHub
-from pipeline.web.site import Site
 from pipeline.web.tail import LogTail
 
 logger = logging.getLogger(__name__)

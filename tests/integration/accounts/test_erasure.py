@@ -11,8 +11,8 @@ from pipeline.errors import AccountError
 from pipeline.gate.tables import gate_tokens
 from pipeline.payment.accounts import set_method
 from pipeline.review import audit
+from pipeline.site import open_site
 from pipeline.web.people import shoppers_of
-from pipeline.web.site import open_site
 from tests.web_site import make_run
 
 PERMANENT = {"ledger_entries", "audit_trail"}

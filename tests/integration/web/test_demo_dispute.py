@@ -7,7 +7,7 @@ from sqlalchemy import select
 from pipeline.cart.records import Records
 from pipeline.cart.tables import events
 from pipeline.eventlog.codec import decode
-from pipeline.web.site import open_site
+from pipeline.site import open_site
 from sim.demo import KIND, TEXT, dispute_a_line
 from tests.films import keep_films
 from tests.web_site import make_run

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What the pages of one store, or of a recorded run of it, stand on: opened together, closed together."""
+"""What pages and review of one store, or of a recorded run of it, stand on: opened together, closed together."""
 
 from __future__ import annotations
 
