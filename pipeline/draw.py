@@ -46,15 +46,18 @@ class Mark:
 
 
 class FloorPlan:
-    """The store from above, +y up; draws what stands still once."""
+    """The store from above, +y up; draws what stands still once. `also_m`: (N, 2), what else must be in the picture."""
 
-    def __init__(self, layout: StoreLayout, size_px: tuple[int, int], names: bool = True) -> None:
+    def __init__(
+        self, layout: StoreLayout, size_px: tuple[int, int], names: bool = True, also_m: Sequence = ()
+    ) -> None:  # fmt: skip
         points = np.concatenate(
             [
                 np.array(layout.floor_m),
                 *(np.array(g.footprint.exterior.coords) for g in layout.gondolas),
                 *(np.array([*g.line_m, g.tap_m]) for g in layout.gates),
                 np.array([c.position_m[:2] for c in layout.cameras]),
+                np.reshape(np.asarray(also_m, float), (-1, 2)),
             ]
         )
         low, high = points.min(0) - 0.25, points.max(0) + 0.25
@@ -89,6 +92,7 @@ class FloorPlan:
             inward = np.array(gate.inward) / np.linalg.norm(gate.inward)
             a, b = self.to_px(middle - 0.15 * inward), self.to_px(middle + 0.3 * inward)
             cv2.arrowedLine(self.base, to_int(a), to_int(b), GATE, 2, cv2.LINE_AA, tipLength=0.35)
+        names_at = []
         for spec in layout.cameras:
             camera = layout.camera_by_id[spec.id]
             at = self.to_px(camera.position_m[:2])
@@ -98,8 +102,10 @@ class FloorPlan:
             size = max(5.0, 0.07 * self.scale)
             corners = np.array([at, at + size * (1.6 * ahead + side), at + size * (1.6 * ahead - side)])
             cv2.fillPoly(self.base, [np.round(corners).astype(np.int32)], QUIET, cv2.LINE_AA)
-            if names:
-                put_text(self.base, spec.id, at - 12 * ahead, QUIET, 0.36, centred=True)
+            names_at.append(at - 12 * ahead)
+        if names:
+            for spec, at in zip(layout.cameras, _spread(names_at, 16.0), strict=True):
+                put_text(self.base, spec.id, at, QUIET, 0.36, centred=True)
 
     def _fill(self, image: np.ndarray, polygon_m, colour: Colour) -> None:
         cv2.fillPoly(image, [np.round(self.to_px(polygon_m)).astype(np.int32)], colour, cv2.LINE_AA)
@@ -132,7 +138,7 @@ def write_floor_plan(
     it begins and a square where it ends, `marks` with numbers that the legend explains. `OutputError` when it cannot
     be written."""
     labels = labels or {}
-    plan = FloorPlan(layout, (1160, 820))
+    plan = FloorPlan(layout, (1160, 820), also_m=np.concatenate([np.zeros((0, 2)), *paths.values()]))
     image = plan.base.copy()
     for track_id, xy in paths.items():
         if not len(xy):

@@ -185,3 +185,13 @@ def test_neighbouring_tracks_look_different():
     colours = np.array([colour_of(f"t{k:04d}") for k in range(1, 9)], int)
     gaps = np.abs(colours[1:] - colours[:-1]).sum(1)
     assert gaps.min() > 100
+
+
+def test_where_somebody_begins_and_ends_outside_the_shop_is_in_the_plan(layout, tmp_path):
+    way = np.column_stack([np.linspace(-1.6, 2.0, 30), np.full(30, 1.5)])
+    write_floor_plan(tmp_path / "plan.png", layout, {"t0001": way})
+    plan = cv2.imread(str(tmp_path / "plan.png"))[:, :1160]
+    ours = np.abs(plan.astype(int) - colour_of("t0001")).sum(-1) < 12
+    columns = np.flatnonzero(ours.any(0))
+    assert columns[0] > 5, "the way runs out of the picture"
+    assert ours[:, columns[0] : columns[0] + 14].sum(0).max() >= 14, "no disc where it begins"
