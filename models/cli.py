@@ -54,7 +54,8 @@ def list_weights() -> None:
     from models.registry import available
 
     table = Table()
-    for column in ("name", "task", "input", "classes", "format", "file"):
+    table.add_column("name", no_wrap=True, min_width=len("walkout-keypoints"))
+    for column in ("task", "input", "classes", "format", "file"):
         table.add_column(column, overflow="fold")
     for name, weights in available():
         height, width = weights.imgsz_hw

@@ -45,8 +45,9 @@ def queue(
         print(json.dumps({"waiting": waiting, "cases": [asdict(case) for case in found]}, indent=1))
         return
     table = Table(title=f"{waiting} to decide", title_justify="left")
-    for column in ("case", "promised by", "store", "what", "line", "at stake", "on it"):
-        table.add_column(column, justify="right" if column == "at stake" else "left")
+    table.add_column("case", no_wrap=True, min_width=24)  # whole at any width: the other commands want it
+    for column in ("promised by", "store", "what", "line", "at stake", "on it"):
+        table.add_column(column, justify="right" if column == "at stake" else "left", overflow="fold")
     for case in found:
         what = SAID[case.kind] + (" (second look)" if case.state == "second-look" else "")
         amount = plain_text(case.amount_minor, case.currency)

@@ -81,7 +81,8 @@ def test_a_run_is_reviewed_on_the_command_line(tmp_path):
     runtime.run(recording, run, video=False, progress=False, stages=stages())
     receipts = {r["shopper_id"]: r for r in json.loads((run / "receipts.json").read_text())["receipts"]}
     (held,) = json.loads(walkout("queue", run, "--json"))["cases"]
-    assert held["shopper_id"] == "ben" and "1 to decide" in walkout("queue", run)
+    assert held["shopper_id"] == "ben" and "1 to decide" in (shown := walkout("queue", run))
+    assert held["case_id"] in shown, "the other commands are given it"
     shown = walkout("show", run, held["case_id"])
     assert "> line 2, Cola: Held" in shown and "opened: the line was held for review" in shown
     assert json.loads(walkout("show", run, held["case_id"], "--json"))["case"]["case_id"] == held["case_id"]
