@@ -13,7 +13,8 @@ People stand upright or are bent down, see `_reconsider`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,40 +93,58 @@ class _Association:
         pairs = near(seen, out, bodies.covariance, bodies.free)
         self._looked = np.flatnonzero(seen.looked)
         early = np.arange(len(self._looked)) % s.first_share == 0
-        self._blocks = tuple(
-            Block.of(cameras, bank, self._visible, pairs) for cameras in (self._looked[early], self._looked[~early])
-        )
+        parts, self._early = (self._looked[early], self._looked[~early]), 1
+        self._few = 1 < len(self._looked) < 2 * s.least_rest
+        if self._few:
+            parts, self._early = np.concatenate(parts)[:, None], int(early.sum())
+        self._blocks = tuple(Block.of(cameras, bank, self._visible, pairs) for cameras in parts)
 
     def run(self) -> Matches:
-        first, then = self._blocks
         everybody = np.ones(len(self._mean), bool)
-        self._match(first, then, everybody, begin=True)
-        self._match(then, first, everybody)
-        risen = self._reconsider()
-        before = self._box.copy()
-        self._match(first, then, everybody)
-        changed = (before != self._box).any(1) | risen
-        if changed.any():
-            self._match(then, first, changed)
-        information = first.said.information + then.said.information
-        mean, covariance, logdet = solve(self._mean, self._prior, information, first.said.vector + then.said.vector)
+        early, late = self._blocks[: self._early], self._blocks[self._early :]
+        for block in early:
+            self._match(block, (), everybody, begin=True)
+        for block in late:
+            self._match(block, early, everybody)
+        changed = self._reconsider()
+        if self._few:
+            self._look_again()
+        sweep = everybody
+        for _ in range(self._s.sweeps if self._few else 1):
+            before = self._box.copy()
+            for block in self._blocks:
+                self._match(block, [other for other in self._blocks if other is not block], sweep)
+                if not self._few:
+                    # Of many cameras each says little that is new: those whose boxes are the same are done.
+                    sweep = (before != self._box).any(1) | changed
+            sweep = (before != self._box).any(1)
+        information, vector = _sum("information", self._blocks), _sum("vector", self._blocks)
+        mean, covariance, logdet = solve(self._mean, self._prior, information, vector)
         covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
         return Matches(
-            self._box, mean, covariance, first.said.quality + then.said.quality, self._visible.detected.T,
+            self._box, mean, covariance, _sum("quality", self._blocks), self._visible.detected.T,
             self._changed, self._evidence(mean, information, logdet),
         )  # fmt: skip
 
+    def _look_again(self) -> None:
+        """Who hides whom, from where the boxes are so far: where the search began says nothing about it."""
+        said = _sum("information", self._blocks), _sum("vector", self._blocks)
+        mean = solve(self._mean, self._prior, *said)[0]
+        every, b = np.arange(len(self._bank.ids)), self._bodies
+        out = outlines(self._bank, self._states(np.concatenate([mean, b.others]), every))
+        self._visible = visibility(self._bank, out, b.shown, b.before, self._s)
+        self._blocks = tuple(replace(block, visible=self._visible.only(block.cameras)) for block in self._blocks)
+
     def _evidence(self, mean: np.ndarray, information: np.ndarray, logdet: np.ndarray) -> np.ndarray:
         b, p = self._bodies, self._visible.detected[self._looked]
-        first, then = (block.said for block in self._blocks)
         prior = np.einsum("ti,tij,tj->t", self._mean, self._prior, self._mean)
-        least = prior + first.squares + then.squares
+        least = prior + _sum("squares", self._blocks)
         least -= np.einsum("ti,tij,tj->t", mean, self._prior + information, mean)
         posture = np.where(self._changed, b.odds, 0.0)
         if b.extra is not None:
             # A camera's track that goes on costs nothing, one that goes to somebody else what it says.
             posture = posture - b.extra.sum(1)
-        factor = first.factor + then.factor
+        factor = _sum("factor", self._blocks)
         return posture + factor + np.log1p(-p).sum(0) - 0.5 * least + 0.5 * (logdet - self._prior_logdet)
 
     def _states(self, mean: np.ndarray, cameras: np.ndarray) -> np.ndarray:
@@ -137,7 +156,7 @@ class _Association:
             state[..., :2] += offset_s[:, None] * mean[:, None, 4:]
         return state
 
-    def _match(self, block: Block, other: Block, who: np.ndarray, begin: bool = False) -> None:
+    def _match(self, block: Block, others: Sequence[Block], who: np.ndarray, begin: bool = False) -> None:
         """Match a block of cameras anew, in the light of all others: everything but their own word. `who`: bool (T,),
         for whom; nobody else's boxes are touched. `begin`: nothing is known but where to start."""
         b, s, seen = self._bodies, self._s, self._seen
@@ -149,7 +168,7 @@ class _Association:
             mean, covariance = np.concatenate([b.start, self._mean[:, 2:]], 1), self._covariance
         else:
             mean, covariance, _ = solve(
-                self._mean[rows], self._prior[rows], other.said.information[rows], other.said.vector[rows]
+                self._mean[rows], self._prior[rows], _sum("information", others)[rows], _sum("vector", others)[rows]
             )  # fmt: skip
         if len(rows) < len(who):
             mine &= ~self._taken(~who)[b.world[block.body], block.box]
@@ -250,3 +269,8 @@ class _Association:
         else:
             spread = covariance[None, :, :4, :4]
         return np.ascontiguousarray(np.moveaxis(spread, (-2, -1), (0, 1)))
+
+
+def _sum(what: str, blocks: Sequence[Block]) -> np.ndarray:
+    """What all of some blocks say of every body."""
+    return sum(getattr(block.said, what) for block in blocks)

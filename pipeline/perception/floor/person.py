@@ -90,15 +90,31 @@ def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, posed: bool, s
     return person
 
 
-def note_posture(person: Person, s: BodySettings) -> None:
-    """Who stands upright shows how tall they are; nobody who stands is as small or as tall as few people are."""
-    if person.bent:
+def note_posture(person: Person, s: BodySettings, dt_s: float = 0.0) -> None:
+    """Who stands upright shows how tall they are; nobody who stands is as small or as tall as few people are. Who is
+    bent, though as tall as they are or as people are, has got up: a bent body of no height of its own is never
+    contradicted by its boxes."""
+    if person.bent and not _is_up(person, s, dt_s):
         return
+    person.bent = False
     if not person.posed and abs(person.mean[H] - s.height_m) > OUTLANDISH * s.height_sigma_m:
         person.bent = True
         person.stature_m, person.stature_sigma_m = s.height_m, s.height_sigma_m
     else:
         person.stature_m, person.stature_sigma_m = float(person.mean[H]), float(np.sqrt(person.covariance[H, H]))
+
+
+def _is_up(person: Person, s: BodySettings, dt_s: float) -> bool:
+    height_m, variance = person.mean[H], person.covariance[H, H]
+    if dt_s <= 0 or variance > s.risen_sigma_m**2:
+        return False
+    odds = np.log(s.rise_hz * dt_s)
+    for mean_m, sigma_m, sign in (
+        (person.stature_m, person.stature_sigma_m, 1), (s.bent_share * person.stature_m, s.bent_sigma_m, -1),
+    ):  # fmt: skip
+        spread = sigma_m**2 + variance
+        odds -= sign * 0.5 * ((height_m - mean_m) ** 2 / spread + np.log(spread))
+    return odds > 0
 
 
 def places_m(people: Sequence[Person]) -> np.ndarray:

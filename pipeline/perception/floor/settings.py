@@ -23,6 +23,8 @@ class BodySettings:
     bent_sigma_m: float = 0.25
     bent_drift_m: float = 0.25
     """... and of who is bent down, squats, sits or lies: this share of their height at first, give or take."""
+    risen_sigma_m: float = 0.05
+    """Whose height is known this well may be seen to have got up."""
     bend_hz: float = 0.05
     rise_hz: float = 0.5
     """How often one bends down, and gets up, a second."""
@@ -91,7 +93,10 @@ class AssociationSettings:
     covered_bottom: float = 0.75
     """... and as much more as the share of the body that somebody nearer covers, for the bottom the square of it."""
     first_share: int = 3
-    """One camera in so many is matched first, the rest in the light of those, and those in the light of the rest."""
+    least_rest: int = 3
+    sweeps: int = 2
+    """One camera in so many is matched first, the rest in the light of those; then each part again in the light of the
+    other, at most so often. Where a part would have fewer cameras than this, each camera is a part of its own."""
     change: float = 0.004
     """How often a camera's own track (ByteTrack) goes on with another person, from one picture to the next ..."""
     change_covered: float = 0.12
@@ -119,12 +124,12 @@ class WorldSettings:
     """... which is also asked of somebody far from everybody whose head is not where it should be."""
     jumps: int = 2
     """... and people who may be where somebody unknown is seen."""
-    branch_share: float = 0.02
+    branch_share: float = 4e-3
     """Worlds less likely than this only go on as expected."""
-    worlds: int = 12
-    ratio: float = 9.0
+    worlds: int = 16
+    ratio: float = 12.0
     """A world this much less likely than the best is dropped."""
-    least_share: float = 1e-3
+    least_share: float = 1e-5
     same_m: float = 0.08
     same_m_s: float = 0.3
     undecided_s: float = 8.0

@@ -67,7 +67,7 @@ class Upkeep:
             person.bent ^= changed[k]
             if count[k]:
                 person.posed = posed[k]
-            note_posture(person, self.settings.body)
+            note_posture(person, self.settings.body, self.dt_s)
             part = slice(ends[k], ends[k + 1])
             person.boxes = dict(zip(cameras[part], mine[part], strict=True))
             person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}

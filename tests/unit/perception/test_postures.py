@@ -54,6 +54,16 @@ def test_who_sat_when_first_seen_has_no_height_until_they_stand_up():
     assert person.stature_sigma_m < 0.03
 
 
+def test_who_gets_up_slowly_stands_in_the_end():
+    """A bent body of any height follows its boxes up: it must not be believed for ever, as it has no height to know
+    somebody by."""
+    *_, (_, tracker, _) = follow(lambda t: [(4.0, 3.0, min(1.15 + 0.2 * t, 1.7), 0.31)], 5)
+    (person,) = tracker.people
+    assert not person.bent
+    assert person.stature_m == pytest.approx(1.7, abs=0.04)
+    assert person.stature_sigma_m < 0.03
+
+
 def test_nobody_bends_down_who_is_only_hidden_by_somebody_taller():
     """A camera's view that is blocked is not a missing head."""
     for t, tracker, tracks in follow(lambda t: [(3.6 + 0.1 * t, 3.0, 1.6, 0.28), (4.4 - 0.1 * t, 3.3, 1.9, 0.34)], 8):
