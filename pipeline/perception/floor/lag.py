@@ -69,6 +69,10 @@ class LaggedTracker:
             return None
         if not self._admitted(person, mean[:2], steps):
             return None
+        then = person.trail[-steps - 1]
+        if then.seen:
+            # Boxes' errors last: what the next half second adds to a place is much less than independent looks would.
+            covariance = then.covariance
         return FloorTrack(
             track_id=person.track_id,
             at_ns=at_ns,

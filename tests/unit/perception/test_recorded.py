@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.errors import RecordingError
 from pipeline.perception.floor.bodies import CameraBank, outlines
+from pipeline.perception.follow import follow
 from pipeline.perception.recorded import load_boxes, load_room
 
 FPS = 5.0
@@ -132,3 +133,18 @@ def test_nobody_in_the_score_without_columns(tmp_path):
     (tmp_path / "a.csv").write_text("frame,who\n1,2\n")
     result = CliRunner().invoke(app, ["score", "tracks", str(tmp_path / "a.csv"), str(tmp_path / "a.csv")])
     assert result.exit_code != 0 and "person is missing" in str(result.exception)
+
+
+def test_waiting_for_later_pictures_is_not_taken_for_knowing_better(shop, tmp_path):
+    """The errors of a camera's boxes last, so half a second more of them is hardly news."""
+    room = load_room(write_room(tmp_path, shop, region_m=[0.5, 0.5, 5.5, 3.5]))
+    write_boxes(tmp_path, room, [line((-0.2, 2.0), (4.5, 2.0), 30)])
+    boxes = load_boxes(tmp_path, sorted(room.camera_by_id))
+    at_once, later = (
+        {frame: tracks[0].covariance_m2 for frame, tracks in follow(room, boxes, wait_s) if tracks}
+        for wait_s in (0.0, 0.5)
+    )
+    both = at_once.keys() & later.keys()
+    assert len(both) > 20
+    for frame in both:
+        np.testing.assert_allclose(later[frame], at_once[frame], rtol=1e-9)
