@@ -81,12 +81,14 @@ class Detections:
 
 @dataclass(frozen=True)
 class CameraTracks:
-    """Detections of one frame with the per-camera track each belongs to. `track_id`: int64 (N,); -1 is not tracked."""
+    """Detections of one frame with the per-camera track each belongs to. `track_id`: int64 (N,); -1 is not tracked.
+    `looks`: what they wear (`pipeline.perception.appearance`), float32 (N, 2, BINS), or None where nobody looked."""
 
     camera_id: str
     captured_at_ns: int
     detections: Detections
     track_id: np.ndarray
+    looks: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

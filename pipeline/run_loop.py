@@ -119,9 +119,7 @@ class Loop:
         self._footage_ns += frame_set.window_ns
         self._cameras.count(frame_set)
         with self._timed("identity"):
-            who = self._who.update(
-                perceived.camera_tracks.values(), perceived.floor_tracks, frame_set.mid_ns, frame_set.frames
-            )
+            who = self._who.update(perceived.camera_tracks.values(), perceived.floor_tracks, frame_set.mid_ns)
             identity_events = self._labels.events(who)
         with self._timed("shelf"):
             shelf_events = self._labels.events(self._stages.shelf.update(perceived))

@@ -44,7 +44,7 @@ class Perception:
             camera_id: (frame_set.frames[camera_id].captured_at_ns, people)
             for camera_id, people in self._detector.update(frame_set).items()
         }
-        return PerceptionResult(frame_set, *self._people.update(found, frame_set.mid_ns))
+        return PerceptionResult(frame_set, *self._people.update(found, frame_set.mid_ns, frame_set.frames))
 
     def reset(self) -> None:
         """Forget everybody, for another recording."""

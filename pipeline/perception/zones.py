@@ -60,12 +60,11 @@ class Zones:
         )
 
     def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool:
-        """Is somebody no longer seen at this place (2,) likely gone: off the floor, beyond a gate's line, or at a gate
-        on the way out?"""
-        if not shapely.contains_xy(self._floor, *xy_m):
-            return True
+        """Is somebody no longer seen at this place (2,) likely gone: beyond a gate's line, or at a gate on the way out?
+        Nobody leaves through a wall."""
+        inside = shapely.contains_xy(self._floor, *xy_m)
         for (middle, inward), near in zip(self._lines, self._near, strict=True):
-            if not shapely.contains_xy(near, *xy_m):
+            if shapely.distance(near, Point(xy_m)) > (0 if inside else AROUND_M):
                 continue
             beyond_m = -float((xy_m - middle) @ inward)
             if beyond_m > 0 or (beyond_m > -0.4 and float(velocity_m_s @ inward) < -0.2):
@@ -74,6 +73,8 @@ class Zones:
 
 
 STEP_M = 0.4
+AROUND_M = 1.0
+"""Who is so near to a gate's surroundings, off the floor and beyond its line, has gone through it."""
 
 
 def _unit(vector) -> np.ndarray:

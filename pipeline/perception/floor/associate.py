@@ -24,7 +24,7 @@ from pipeline.perception.floor.expect import expect, visibility
 from pipeline.perception.floor.gains import gains, measurement
 from pipeline.perception.floor.keypoints import KeyPoints
 from pipeline.perception.floor.matching import Pairs, chance, choose
-from pipeline.perception.floor.settings import AssociationSettings, BodySettings
+from pipeline.perception.floor.settings import AssociationSettings, BodySettings, anew
 from pipeline.perception.floor.sightings import Sightings
 from pipeline.perception.floor.small import solve, spd_inverse
 
@@ -35,7 +35,8 @@ class Bodies:
     `world`: int (T,). `shown`: bool (T, C, 4), what shelves leave of them. `weak`: bool (T,), who may have weak boxes.
     `others`: float64 (M, 6), of people who are there too and need no boxes. `before`: bool (T, T + M), may the second
     hide the first? `free`: bool (T, N) or (1, N), which boxes they may have.
-    `extra`: float64 (T, N) or None, added to the gains."""
+    `extra`: float64 (T, N) or None, added to the gains, from cameras' own tracks; `clothes`: the same, from what people
+    wear (`Clothes.gains`)."""
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -53,6 +54,7 @@ class Bodies:
     posed: np.ndarray
     dt_s: float
     extra: np.ndarray | None = None
+    clothes: np.ndarray | None = None
 
 
 @dataclass
@@ -85,7 +87,8 @@ class _Association:
         self._prior, self._prior_logdet = spd_inverse(bodies.covariance)
         self._key_points = KeyPoints(seen, body, s)
         self._changed = np.zeros(t, bool)
-        self._independent = 1 - float(np.exp(-max(bodies.dt_s, 0.02) / body.lasting_s))
+        self._independent = anew(bodies.dt_s, body.lasting_s)
+        self._worn_anew = anew(bodies.dt_s, s.clothes_lasting_s)
         self._box, self._value = np.full((t, len(every)), -1), np.zeros((t, len(every)))
         start = np.concatenate([bodies.start, bodies.mean[:, 2:]], 1)
         out = outlines(bank, self._states(np.concatenate([start, bodies.others]), every))
@@ -178,6 +181,8 @@ class _Association:
         found = gains(seen, t, n, c, expected, block.visible.of(rows), spread, state, s)
         t, n = rows[found.body], found.box
         value = found.gain if b.extra is None else found.gain + b.extra[t, n]
+        worn = np.zeros(len(t)) if b.clothes is None else s.clothes_word * b.clothes[t, n]
+        value = value + worn
         pairs = Pairs(b.world[t], found.camera, t, n, value)
         k = choose(pairs, seen.score[n] >= s.odd_quantile ** (1 / s.sharp), b.weak)
         sure = chance(pairs)[k] if self._soft else np.ones(len(k))
@@ -196,7 +201,9 @@ class _Association:
             self._independent,
         )
         # In the evidence the edges' density is that of the measurement, not the one that chose it.
-        said.factor += np.bincount(found.body[k], found.hidden[k] + value[k] - found.shape[k], len(rows))
+        # How somebody looks in one picture they look in the next: little of that is new.
+        factor = found.hidden[k] + value[k] - found.shape[k] - (1 - self._worn_anew) * worn[k]
+        said.factor += np.bincount(found.body[k], factor, len(rows))
         block.said.put(rows, said)
 
     def _taken(self, whose: np.ndarray) -> np.ndarray:

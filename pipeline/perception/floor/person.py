@@ -69,6 +69,10 @@ class Person:
     """Camera's index -> index of its box among this window's sightings."""
     views_before: int = 0
     """How many cameras saw them in the window before."""
+    look: np.ndarray | None = None
+    """What they wear, float32 (2, BINS), as far as it is known; never changed, but replaced."""
+    alike: dict[str, float] = field(default_factory=dict)
+    """Track id -> nats for this body's boxes of the last seconds being that person's; never changed, but replaced."""
     trail: list[Moment] = field(default_factory=list)
     camera_tracks: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Camera's index -> (the camera's own track, when it last was this person)."""

@@ -13,7 +13,6 @@ from calibration.camera import Camera
 from calibration.layout import StoreLayout
 from pipeline.perception.floor.bodies import CameraBank
 from pipeline.perception.recorded import Room
-from pipeline.perception.sight import Shelves
 from pipeline.perception.zones import Zones
 
 DOOR_M = 0.7
@@ -42,7 +41,7 @@ class ShopScene:
         self.cameras = layout.camera_by_id
         self.bank = CameraBank.of(self.cameras)
         self._zones = Zones(layout)
-        self._shelves = Shelves(layout.gondolas)
+        self._shelves = layout.shelves
 
     def outside_m(self, xy_m: np.ndarray) -> np.ndarray:
         return self._zones.outside_m(xy_m)

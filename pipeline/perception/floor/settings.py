@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class BodySettings:
@@ -49,9 +51,17 @@ class BodySettings:
     lasting_s: float = 0.36
     """How long the errors of one camera's boxes last: so much of a picture's information is not new."""
     keypoint_independent: float = 0.35
-    lean_sigma_m: float = 0.08
+    keypoint_variance: tuple[tuple[float, float], ...] = (
+        (0.1, 5.0), (0.2, 2.5), (0.3, 0.7), (0.4, 0.5), (0.55, 0.4), (0.7, 0.22), (0.9, 0.15),
+    )  # fmt: skip
+    """(score, variance): the key points of a box with that score against what `perception.body` supposes. From places
+    on the floor with known truth, of crowds and of single people: 0.04 m off (median) from 0.8 on, 0.05 at 0.7, 0.09 at
+    0.5, 0.15 at 0.25, and anything below 0.2."""
+    posture_sigma_m: float = 0.08
+    """Who leans is not above their feet: added where boxes are given to people, ..."""
+    lean_sigma_m: float = 0.04
     stoop_sigma_m: float = 0.06
-    """Who leans is not above their feet, who stoops a little not as tall as they are."""
+    """... and where those move them; who stoops a little is not as tall as they are."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,33 @@ class AssociationSettings:
     camera_word: float = 0.35
     """So much of that is believed."""
     camera_memory_s: float = 2.0
+    clothes_word: float = 0.2
+    """So much is believed of what people wear in one picture: one who is in the way is seen instead, ..."""
+    clothes_lasting_s: float = 0.5
+    """... and how long that lasts: so much of what a picture says was said by the one before."""
+
+
+@dataclass(frozen=True)
+class AppearanceSettings:
+    """How far what people wear is believed, where there are pictures. Differences: 1 less Bhattacharyya coefficient."""
+
+    scale: float = 0.12
+    """By how much one person's look differs from one box to another (exponentially distributed), ..."""
+    changed: float = 0.05
+    """... unless something is in the way, or they have taken their jacket off."""
+    usual: float = 1.2
+    """Nats that somebody's own boxes mostly lose by that."""
+    recent_s: float = 1.5
+    exchange_nats: float = 4.0
+    """People were exchanged if the boxes of the last seconds speak for it so clearly, for each of them, ..."""
+    exchange_m: float = 1.5
+    """... and they are so near to one another."""
+    alone_m: float = 0.7
+    """A look is learnt while nobody is so near, and again while nobody is near enough to be exchanged with."""
+    enough: float = 3.0
+    """It is known after so many independent looks of a part (of all cameras), ..."""
+    most: float = 15.0
+    """... and what was earlier fades from so many on."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +181,7 @@ class FloorSettings:
     body: BodySettings = field(default_factory=BodySettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
     worlds: WorldSettings = field(default_factory=WorldSettings)
+    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
     outside_m: float = 0.3
     """Boxes this far beyond floor, margin and gates are of people outside, or reflections."""
     join_d2: float = 11.0
@@ -176,7 +214,7 @@ class FloorSettings:
     doubtful_s: float = 1.5
     """Who was not, and is unseen for so long or hardly supported, is nobody."""
     ghost_support: float = 0.35
-    doubtful_quality: float = 0.42
+    doubtful_quality: float = 0.3
     """Whose boxes, over some seconds, are so poor a share of what cameras should see lives on others' boxes: lost."""
     report_lost_s: float = 1.0
     twin_m: float = 0.35
@@ -186,3 +224,8 @@ class FloorSettings:
     """Two tracks nearer than this for so long ..."""
     twin_apart: float = 0.1
     """... that fewer than this share of the cameras' looks show as two share one person's boxes."""
+
+
+def anew(dt_s: float, lasting_s: float) -> float:
+    """Share of a look's errors, which last so long, that is not the one of `dt_s` ago."""
+    return 1 - float(np.exp(-max(dt_s, 0.02) / lasting_s))

@@ -11,9 +11,10 @@ import numpy as np
 
 from calibration.camera import Camera
 from pipeline.messages import CameraTracks, Detections
-from pipeline.perception.body import EDGE_PX, PARTS, floor_points
+from pipeline.perception.body import EDGE_PX, HEIGHT_M, LOOSE_HEIGHT_SIGMA_M, PARTS, floor_points, with_height
 from pipeline.perception.floor.bodies import LEFT, RIGHT, CameraBank, undistorted_box
 from pipeline.perception.floor.nearby import Nearby
+from pipeline.perception.floor.settings import BodySettings
 
 SAME_HEAD, SAME_MIDDLE, SAME_BODY = 0.08, 0.3, 0.8
 """Of two boxes of one body: how far apart their tops (in heights of a standing body as wide as they) and middles (in
@@ -30,8 +31,8 @@ class Sightings:
     surer box of the camera shows the same body. `track`: int (N,), the camera's own track or -1. `information`: float64
     (N, 3, 3) and `vector` (N, 3), what the key points say about (x, y, height), `theta` (N, 3) and `covariance`
     (N, 3, 3) the same with a loose height; `posed`: bool (N,), there are any.
-    `box_px`, `keypoints_px`: as detected, float32 (N, 4) and (N, 17, 3). `middle_px`: float64 (N,), from left to right,
-    and `nearby` by that.
+    `box_px`, `keypoints_px`: as detected, float32 (N, 4) and (N, 17, 3). `look`: float32 (N, 2, BINS), what they wear,
+    or None without pictures. `middle_px`: float64 (N,), from left to right, and `nearby` by that.
     """
 
     looked: np.ndarray
@@ -51,6 +52,7 @@ class Sightings:
     posed: np.ndarray
     box_px: np.ndarray
     keypoints_px: np.ndarray
+    look: np.ndarray | None
     middle_px: np.ndarray
     nearby: Nearby
 
@@ -59,7 +61,12 @@ class Sightings:
 
 
 def sightings(
-    bank: CameraBank, cameras: dict[str, Camera], looks: Sequence[CameraTracks], now_ns: int, least_score: float
+    bank: CameraBank,
+    cameras: dict[str, Camera],
+    looks: Sequence[CameraTracks],
+    now_ns: int,
+    least_score: float,
+    body: BodySettings,
 ) -> Sightings:
     """Flatten one window; a camera that was not looked at has no boxes and says nothing."""
     count = len(bank.ids)
@@ -81,6 +88,8 @@ def sightings(
     camera, row, box_px, score = camera[keep], row[keep], box_px[keep], score[keep]
     track = np.concatenate([np.zeros(0, int), *(look.track_id for look in looks)])[keep]
     keypoints = np.concatenate([np.zeros((0, 17, 3), np.float32), *(people.keypoints_px for people in found)])[keep]
+    dressed = len(found) > 0 and all(look.looks is not None for look in looks)
+    look = np.concatenate([look.looks for look in looks])[keep] if dressed else None
     ends = np.searchsorted(camera, np.arange(count + 1))
     slices = tuple(slice(begin, end) for begin, end in pairwise(ends.tolist()))
     box = box_px.astype(float)
@@ -97,14 +106,17 @@ def sightings(
         rows = ends[c] + np.flatnonzero(posed[mine])
         if len(rows):
             points = floor_points(of, Detections(box_px[rows], score[rows], keypoints[rows]))
-            information[rows], vector[rows] = points.information, points.vector
-            theta[rows], covariance[rows] = points.theta, points.covariance
+            worth = 1 / np.interp(score[rows], *np.transpose(body.keypoint_variance))
+            information[rows] = worth[:, None, None] * points.information
+            vector[rows] = worth[:, None] * points.vector
+            theta[rows], covariance[rows] = with_height(information[rows], vector[rows], HEIGHT_M, LOOSE_HEIGHT_SIGMA_M)
+            covariance[rows] += np.diag([body.posture_sigma_m**2, body.posture_sigma_m**2, 0.0])
     middle = (edges[:, LEFT] + edges[:, RIGHT]) / 2
     last = np.array([cameras[camera_id].size_px for camera_id in bank.ids]) - 1 - EDGE_PX
     cut = np.column_stack([box[:, :2] <= EDGE_PX, box[:, 2:] >= last[camera]])
     return Sightings(
         looked, offset_s, camera, row, slices, edges, cut, score.astype(float), _twins(box, score, camera), track,
-        information, vector, theta, covariance, posed, box_px, keypoints, middle,
+        information, vector, theta, covariance, posed, box_px, keypoints, look, middle,
         Nearby(middle, camera),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
+from pipeline.perception.floor.clothes import Clothes
 from pipeline.perception.floor.encounters import Encounter, Encounters
 from pipeline.perception.floor.person import Person, distances_m, note_posture, places_m, predict
 from pipeline.perception.floor.scene import scene_of
@@ -67,11 +68,12 @@ class FloorTracker:
         s = self._settings
         self._predict(at_ns)
         seen = sightings(
-            self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score
+            self.scene.bank, self.scene.cameras, camera_tracks, at_ns, s.association.least_score, s.body
         )  # fmt: skip
         scored = replace(s.association, sharp=self._sharpness.exponent)
         self._upkeep = Upkeep(
-            seen, self.scene.bank.ids, at_ns, self._dt_s, s, scored, *self._words.update(seen, at_ns)
+            seen, self.scene.bank.ids, at_ns, self._dt_s, s, scored, *self._words.update(seen, at_ns),
+            Clothes(seen, self._dt_s, s),
         )  # fmt: skip
         free = np.ones(len(seen), bool)
         self._follow(seen, free)
@@ -80,6 +82,7 @@ class FloorTracker:
         self._match(self._candidates, seen, free)
         self._candidates += born(seen, free, self.scene, at_ns, s)
         self._confirm(seen)
+        self._exchange()
         self._part_twins(seen)
         if self._records:
             self.encounters += self._encounters.update(self.people, at_ns)
@@ -142,7 +145,7 @@ class FloorTracker:
             mean, np.reshape([p.covariance for p in group], (-1, 6, 6)), mean[:, :2], np.zeros(len(group), int),
             self.scene.shown(mean[:, :2]), np.array([p.sure_ns >= self._fresh_ns for p in group], bool),
             ~np.eye(len(group), dtype=bool), np.zeros((0, 6)), free[None],
-            *self._upkeep.other_posture(group), self._upkeep.continuity(group),
+            *self._upkeep.other_posture(group), self._upkeep.continuity(group), self._upkeep.clothes.gains(group),
         )  # fmt: skip
         return associate(self.scene.bank, seen, bodies, self._settings.body, self._upkeep.association)
 
@@ -199,6 +202,7 @@ class FloorTracker:
         note_posture(lost, self._settings.body)
         lost.views, lost.expected, lost.quality, lost.lost_ns = found.views, found.expected, found.quality, 0
         lost.camera_tracks = found.camera_tracks
+        lost.look = lost.look if lost.look is not None else found.look
 
     def _part_twins(self, seen: Sightings) -> None:
         """Two tracks in one place that no camera sees apart share one person's boxes: the one with less is lost."""
@@ -216,16 +220,36 @@ class FloorTracker:
             was.looks += len(a.boxes.keys() | b.boxes.keys())
             was.apart += _seen_apart(a, b, seen)
             if self._now_ns - was.since_ns > s.twin_s * NS and was.apart < s.twin_apart * was.looks:
-                (a if (a.alone_s, a.views) < (b.alone_s, b.views) else b).lost_ns = self._now_ns
+                self._lose(a if (a.alone_s, a.views) < (b.alone_s, b.views) else b)
         self._close = close
         for person in active:
             if person.boxes and person.expected > 8 and person.quality < s.doubtful_quality * person.expected:
-                person.lost_ns = self._now_ns
+                self._lose(person)
+
+    def _lose(self, person: Person) -> None:
+        """Its boxes were others': where it went to with them says nothing."""
+        person.lost_ns = self._now_ns
+        person.mean = np.concatenate([person.mean[:4], [0.0, 0.0]])
+
+    def _exchange(self) -> None:
+        """Give people their names back where what they wear says that they were exchanged, in every world."""
+        names = self._upkeep.clothes.exchanged([p for p in self.people if not p.lost_ns])
+        if not names:
+            return
+        look = {p.track_id: p.look for p in self.people}
+        for body in self.everybody():
+            if body.track_id in names:
+                body.track_id = names[body.track_id]
+                body.look, body.alike = look[body.track_id], {}
+        self._worlds.sort()
 
     def _note_alone(self) -> None:
         """Who is seen well, apart from everybody, is getting known."""
         xy = places_m(self.people)
-        near = distances_m(xy, xy) <= self._settings.alone_m
+        away = distances_m(xy, xy)
+        near = away <= self._settings.alone_m
+        nearest = away + np.diag(np.full(len(away), np.inf))
+        self._upkeep.clothes.learn(self.people, nearest.min(1, initial=np.inf))
         # Everybody is near themselves.
         for person, others in zip(self.people, near.sum(1).tolist(), strict=True):
             if len(person.boxes) >= 2 and others == 1:

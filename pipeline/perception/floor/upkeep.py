@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.perception.floor.associate import Matches
+from pipeline.perception.floor.clothes import Clothes
 from pipeline.perception.floor.person import Moment, Person, limit, note_posture, other_posture
 from pipeline.perception.floor.settings import AssociationSettings, FloorSettings
 from pipeline.perception.floor.sightings import Sightings
@@ -31,6 +32,7 @@ class Upkeep:
     association: AssociationSettings
     word: np.ndarray
     word_ns: np.ndarray
+    clothes: Clothes
 
     def settle(self, people: Sequence[Person], rows: np.ndarray, matches: Matches) -> None:
         """Give people the outcome of rows (K,) of the matches."""

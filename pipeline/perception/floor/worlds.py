@@ -75,6 +75,12 @@ class Worlds:
         """People of all worlds but the best ones."""
         return [p for cluster in self.clusters for world in cluster.worlds[1:] for p in world.people]
 
+    def sort(self) -> None:
+        """Put people back in the order of their track ids after some were renamed."""
+        for cluster in self.clusters:
+            for world in cluster.worlds:
+                world.people.sort(key=lambda p: p.track_id)
+
     def regroup(self, people: Sequence[Person], candidates: Sequence[Person], now_ns: int) -> None:
         """People (of the best worlds, predicted) who come close join a cluster; who is clear of it leaves. So does who
         may be somebody unknown nearby."""
@@ -196,6 +202,7 @@ class Worlds:
                 mean, np.stack([p.covariance for p in group]), np.concatenate([way.start for way in ways]), world_of,
                 scene.shown(mean[:, :2]), np.array([p.sure_ns >= fresh_ns for p in group]), before,
                 np.stack([p.mean for p in people]), mine, *upkeep.other_posture(group), upkeep.continuity(group),
+                upkeep.clothes.gains(group),
             ),
             self._all.body, upkeep.association, self._s.soft,
         )  # fmt: skip

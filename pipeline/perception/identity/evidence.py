@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.perception.identity.colours import difference, mean_look
+from pipeline.perception.appearance import differences, together
 from pipeline.perception.identity.history import Moment, looks, owners, stature_m
 from pipeline.perception.identity.settings import IdentitySettings
+
+UNSEEN = 0.5
+"""By how much what is not seen of two looks differs."""
 
 Moments = Mapping[str, Sequence[Moment]]
 """Two labels -> their moments."""
@@ -66,7 +69,7 @@ def statures(before: Moments, after: Moments, settings: IdentitySettings) -> flo
 def clothes(before: Moments, after: Moments, settings: IdentitySettings) -> float:
     """Nats for an exchange from the colours of what people wear; 0 if one of the four looks is not known."""
     was, now = (
-        {label: mean_look([m.look for m in moments if m.look is not None]) for label, moments in side.items()}
+        {label: together([m.look for m in moments if m.look is not None]) for label, moments in side.items()}
         for side in (before, after)
     )
     a, b = before
@@ -74,7 +77,9 @@ def clothes(before: Moments, after: Moments, settings: IdentitySettings) -> floa
         return 0.0
 
     def fits(then: np.ndarray, since: np.ndarray) -> float:
-        same = np.exp(-difference(then, since) / settings.colour_scale) / settings.colour_scale
+        differs, seen = differences(then, since)
+        total = np.where(seen > 0, differs, UNSEEN).sum()
+        same = np.exp(-total / settings.colour_scale) / settings.colour_scale
         return float(np.log((1 - settings.changed) * same + settings.changed / 2))
 
     return fits(was[a], now[b]) + fits(was[b], now[a]) - fits(was[a], now[a]) - fits(was[b], now[b])

@@ -16,7 +16,7 @@ CameraTrack = tuple[str, int]
 @dataclass(frozen=True)
 class Moment:
     """A label at one instant. `height_m`: apparent height, None where unknown or seen by one camera only. `look`: what
-    they wear (`colours.look`), None where nobody looked."""
+    they wear (`pipeline.perception.appearance`), None where nobody looked."""
 
     at_ns: int
     xy_m: np.ndarray

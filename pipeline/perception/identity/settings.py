@@ -45,12 +45,8 @@ class IdentitySettings:
     """How often somebody's height afterwards says nothing, and over how many metres it then spreads."""
     bent_spread_m: float = 0.6
     least_heights: int = 5
-    look_m: float = 1.5
-    """What people wear is looked at when they are so near to somebody else ..."""
     looks: int = 3
-    """... in so many cameras, those in which they are largest ..."""
-    covered: float = 0.3
-    """... and in which nobody else's box covers more than that share of theirs."""
+    """What people wear is looked at in so many cameras, those in which they are largest."""
     colour_scale: float = 0.07
     """By how much one person's look differs from one time to the next, of 2 (mean) ..."""
     changed: float = 0.05

@@ -20,13 +20,12 @@ from pipeline.messages import (
     CameraTracks,
     Event,
     FloorTrack,
-    Frame,
     TrackAmbiguous,
     TracksKept,
     TracksMerged,
     TracksSwapped,
 )
-from pipeline.perception.identity.colours import look_of
+from pipeline.perception.appearance import together
 from pipeline.perception.identity.evidence import chance, clothes, met, statures, votes
 from pipeline.perception.identity.history import History, Moment
 from pipeline.perception.identity.reappear import Reappearances, Same
@@ -66,15 +65,10 @@ class IdentityWatch:
         camera_tracks: Iterable[CameraTracks],
         floor_tracks: Sequence[FloorTrack],
         at_ns: int,
-        frames: Mapping[str, Frame] | None = None,
     ) -> list[Event]:
-        """What is to be said of meetings that ended lately.
-
-        Args:
-            camera_tracks: those that the tracks' `sources` mean. frames: the cameras' pictures, where there are any.
-        """
+        """What is to be said of meetings that ended lately. `camera_tracks`: those that the tracks' `sources` mean."""
         self._now_ns = at_ns
-        self._remember({c.camera_id: c for c in camera_tracks}, floor_tracks, frames or {})
+        self._remember({c.camera_id: c for c in camera_tracks}, floor_tracks)
         self._meet(floor_tracks)
         events: list[Event] = [self._merged(same) for same in self._reappearances.update(floor_tracks, at_ns)]
         for pair, meeting in list(self._meetings.items()):
@@ -91,11 +85,8 @@ class IdentityWatch:
 
     # --- the steps ---
 
-    def _remember(
-        self, cameras: dict[str, CameraTracks], floor_tracks: Sequence[FloorTrack], frames: Mapping[str, Frame]
-    ) -> None:
+    def _remember(self, cameras: dict[str, CameraTracks], floor_tracks: Sequence[FloorTrack]) -> None:
         s = self._settings
-        close = _close(floor_tracks, s.look_m)
         kept_ns = round((s.stature_s + s.longest_s + s.settle_s) * NS)
         for track in floor_tracks:
             mine = [
@@ -105,8 +96,7 @@ class IdentityWatch:
             ]
             height_m = track.height_m if len(track.sources) > 1 else None
             history = self._histories.setdefault(track.track_id, History(kept_ns, track.at_ns))
-            look = look_of(track, cameras, frames, s) if track.track_id in close else None
-            history.add(Moment(track.at_ns, track.floor_xy_m, tuple(mine), height_m, look))
+            history.add(Moment(track.at_ns, track.floor_xy_m, tuple(mine), height_m, _look(track, cameras, s.looks)))
         long_ago_ns = self._now_ns - kept_ns
         self._histories = {k: h for k, h in self._histories.items() if h.moments[-1].at_ns >= long_ago_ns}
 
@@ -208,11 +198,14 @@ class IdentityWatch:
         }
 
 
-def _close(tracks: Sequence[FloorTrack], within_m: float) -> set[str]:
-    """Labels that are near another one."""
-    xy = np.reshape([t.floor_xy_m for t in tracks], (-1, 2))
-    away = np.linalg.norm(xy[:, None] - xy, axis=-1) + np.diag(np.full(len(xy), np.inf))
-    return {t.track_id for t, least in zip(tracks, away.min(-1, initial=np.inf), strict=True) if least < within_m}
+def _look(track: FloorTrack, cameras: Mapping[str, CameraTracks], most: int) -> np.ndarray | None:
+    """What somebody wears, from the cameras in which they are largest; None where nobody looked."""
+    seen = []
+    for camera_id, row in track.sources.items():
+        if camera_id in cameras and (found := cameras[camera_id].looks) is not None:
+            box = cameras[camera_id].detections.xyxy_px[row]
+            seen.append((float(box[1] - box[3]), camera_id, found[row]))
+    return together([look for *_, look in sorted(seen, key=lambda one: one[:2])[:most]])
 
 
 def _distances(tracks: Sequence[FloorTrack], measured_sigma_m: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,12 @@ from pipeline.messages import (
     CameraTracks,
     Detections,
     FloorTrack,
-    Frame,
     TrackAmbiguous,
     TracksKept,
     TracksMerged,
     TracksSwapped,
 )
+from pipeline.perception.appearance import looks
 from pipeline.perception.identity.watch import IdentityWatch
 
 NS = 10**9
@@ -68,19 +68,20 @@ class Story:
         n = len(here)
         boxes = np.array([[100 + 150 * k, 50, 180 + 150 * k, 300] for k in range(n)], np.float32).reshape(-1, 4)
         found = Detections(boxes, np.ones(n, np.float32), np.zeros((n, 17, 3), np.float32))
-        looks = [CameraTracks(c, at_ns, found, np.arange(number, number + n)) for c in CAMERAS]
-        return looks, tracks, at_ns, self.frames(at_s, at_ns, boxes.astype(int))
+        numbers = np.arange(number, number + n)
+        wears = self.looks(at_s, found)
+        return [CameraTracks(c, at_ns, found, numbers, wears) for c in CAMERAS], tracks, at_ns
 
-    def frames(self, at_s, at_ns, boxes):
+    def looks(self, at_s, found):
         if self.clothes is None:
-            return {}
+            return None
         picture = np.full((360, 640, 3), 128, np.uint8)
-        for k, (x1, y1, x2, y2) in enumerate(boxes):
+        for k, (x1, y1, x2, y2) in enumerate(found.xyxy_px.astype(int)):
             upper, lower = self.clothes[k]
             picture[y1 : (y1 + y2) // 2, x1:x2] = (250, 250, 250) if k == 0 and at_s >= self.jacket_off_s else upper
             picture[(y1 + y2) // 2 : y2, x1:x2] = lower
         shade = 1.0 if at_s < 5 else 0.7  # it is darker where they go to
-        return {c: Frame(c, at_ns, (picture * shade).astype(np.uint8)) for c in CAMERAS}
+        return looks((picture * shade).astype(np.uint8), found.xyxy_px, found.keypoints_px)
 
 
 def told(shop, story, leaves=None):

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.messages import CameraTracks, Detections
 from pipeline.perception.floor.scene import scene_of
-from pipeline.perception.floor.settings import AssociationSettings
+from pipeline.perception.floor.settings import AssociationSettings, BodySettings
 from pipeline.perception.floor.sightings import sightings
 from pipeline.perception.floor.tracker import FloorTracker
 from pipeline.perception.floor.words import CameraWords
@@ -29,7 +29,7 @@ class Heard:
         boxes = np.array([box for box, _ in tracked], np.float32).reshape(-1, 4)
         found = Detections(boxes, np.full(len(boxes), 0.9, np.float32), np.zeros((len(boxes), 17, 3), np.float32))
         look = CameraTracks(camera, self.now_ns, found, np.array([track for _, track in tracked], int))
-        seen = sightings(self.scene.bank, self.scene.cameras, [look], self.now_ns, 0.1)
+        seen = sightings(self.scene.bank, self.scene.cameras, [look], self.now_ns, 0.1, BodySettings())
         nats, last_ns = self.words.update(seen, self.now_ns)
         self.now_ns += STEP_NS
         assert ((nats > 0) == (last_ns > 0)).all()
