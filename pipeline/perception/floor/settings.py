@@ -155,7 +155,8 @@ class WorldSettings:
     """Who comes so near to somebody can be taken for them, unless the Mahalanobis distance squared of where they must
     be, and may be measured by one camera, is greater than this."""
     swaps: int = 8
-    """Pairs that may have changed places, the nearest first ..."""
+    rings: int = 2
+    """Pairs that may have changed places, and threes in a ring, the nearest first ..."""
     jump_m: float = 1.2
     lonely_m: float = 0.8
     """... which is also asked of somebody far from everybody whose head is not where it should be."""

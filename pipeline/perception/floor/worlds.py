@@ -241,6 +241,18 @@ class Worlds:
             start = xy.copy()
             start[[i, k]] = xy[[k, i]]
             ways.append(_Way(number, world, start))
+        near = {(i, k) for _, i, k in pairs}
+        rings = [
+            (d + away[i, j] + away[k, j], i, k, j)
+            for d, i, k in pairs
+            for j in range(k + 1, len(xy))
+            if (i, j) in near and (k, j) in near
+        ]
+        for _, *ring in sorted(rings)[: self._s.rings]:
+            for turned in (1, 2):
+                start = xy.copy()
+                start[ring] = xy[np.roll(ring, turned)]
+                ways.append(_Way(number, world, start))
         unknown = np.reshape([c.xy_m for c in candidates if not c.track_id], (-1, 2))
         gap = distances_m(xy, unknown)
         jumps = [(gap[i, k], i, k) for i, k in zip(*np.nonzero(gap < self._s.jump_m), strict=True)]
