@@ -57,6 +57,12 @@ class IdentitySettings:
     """... and from this one on as a swap; below 1 minus it, what was ambiguous is settled."""
     retell: float = 0.05
     """What is still open in the end is told again if its chance has changed by so much."""
+    leap_m: float = 0.3
+    """Who moves so far from one window to the next has leapt, ..."""
+    landed_m: float = 0.25
+    """... to so near a place that somebody else left, ..."""
+    leap_back_s: float = 3.0
+    """... and was taken for them for so long at most."""
     start_s: float = 1.0
     """People may be inside when it begins."""
     lost_s: float = 60.0

@@ -4,7 +4,7 @@
 It only looks at what a tracker says, so it works beside any: two labels that come nearer than two bodies meet; when
 they are apart again, what each was before is compared with what each is since (`evidence`). What may have been an
 exchange is told as `TrackAmbiguous`; when enough is seen it is settled by `TracksSwapped` or `TracksKept`. Labels that
-are one person are merged (`reappear`).
+leap to one another's places (`leaps`) were exchanged until then. Labels that are one person are merged (`reappear`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pipeline.messages import (
 from pipeline.perception.appearance import together
 from pipeline.perception.identity.evidence import chance, clothes, met, statures, votes
 from pipeline.perception.identity.history import History, Moment
+from pipeline.perception.identity.leaps import leapt
 from pipeline.perception.identity.reappear import Reappearances, Same
 from pipeline.perception.identity.settings import IdentitySettings
 from pipeline.perception.zones import Zones
@@ -57,6 +58,7 @@ class IdentityWatch:
         self._settings = settings or IdentitySettings()
         self._histories: dict[str, History] = {}
         self._meetings: dict[Pair, _Meeting] = {}
+        self._leaps: dict[Pair, int] = {}
         self._reappearances = Reappearances(self._zones, self._settings)
         self._now_ns = 0
 
@@ -68,9 +70,10 @@ class IdentityWatch:
     ) -> list[Event]:
         """What is to be said of meetings that ended lately. `camera_tracks`: those that the tracks' `sources` mean."""
         self._now_ns = at_ns
+        events: list[Event] = self._corrected(floor_tracks)
         self._remember({c.camera_id: c for c in camera_tracks}, floor_tracks)
         self._meet(floor_tracks)
-        events: list[Event] = [self._merged(same) for same in self._reappearances.update(floor_tracks, at_ns)]
+        events += [self._merged(same) for same in self._reappearances.update(floor_tracks, at_ns)]
         for pair, meeting in list(self._meetings.items()):
             events += self._judge(pair, meeting)
         return events
@@ -116,6 +119,25 @@ class IdentityWatch:
             if d2[i, k] < meeting.least_d2:
                 meeting.least_d2, meeting.closest_ns = float(d2[i, k]), self._now_ns
 
+    def _corrected(self, floor_tracks: Sequence[FloorTrack]) -> list[Event]:
+        """Labels that leapt to one another's places: the tracker knows better now who is who, and was wrong since they
+        came nearest lately. They were exchanged then, and are what they were from now on."""
+        events: list[Event] = []
+        for ring in leapt(floor_tracks, self._histories, self._settings):
+            since_ns = min(self._nearest_ns(pair) for pair in ring)
+            for begins_ns, pairs in ((since_ns, ring), (self._now_ns, ring[::-1])):
+                # One after the other, as the order matters where there are three.
+                events += [self._exchange(pair, begins_ns + k, "labels leapt back") for k, pair in enumerate(pairs)]
+            self._leaps.update(dict.fromkeys(ring, self._now_ns))
+        return events
+
+    def _nearest_ns(self, pair: Pair) -> int:
+        """When the two were nearest of late (to 0.1 m, the last time), at the earliest when they last leapt."""
+        first_ns = max(self._leaps.get(pair, 0), self._now_ns - round(self._settings.leap_back_s * NS))
+        mine, theirs = ({m.at_ns: m.xy_m for m in self._histories[t].between(first_ns, self._now_ns)} for t in pair)
+        away = {at: round(float(np.hypot(*(xy - theirs[at]))), 1) for at, xy in mine.items() if at in theirs}
+        return min(away, key=lambda at: (away[at], -at), default=first_ns)
+
     def _judge(self, pair: Pair, meeting: _Meeting, last: bool = False) -> list[Event]:
         s = self._settings
         gone = any(self._histories[label].moments[-1].at_ns < self._now_ns for label in pair)
@@ -157,12 +179,16 @@ class IdentityWatch:
         )
 
     def _swapped(self, pair: Pair, meeting: _Meeting, exchanged: float) -> Event:
+        reason = f"what they were before and what they are since; chance {exchanged:.3f}"
+        return self._exchange(pair, meeting.closest_ns, reason, (meeting.told.event_id,) if meeting.told else ())
+
+    def _exchange(self, pair: Pair, at_ns: int, reason: str, settles: tuple[str, ...] = ()) -> Event:
         return TracksSwapped(
-            **self._head("swapped", pair, meeting.closest_ns),
+            **self._head("swapped", pair, at_ns),
             track_id=pair[0],
             other_track_id=pair[1],
-            settles=(meeting.told.event_id,) if meeting.told else (),
-            reason=f"what they were before and what they are since; chance {exchanged:.3f}",
+            settles=settles,
+            reason=reason,
         )
 
     def _kept(self, pair: Pair, told: TrackAmbiguous) -> Event:

@@ -18,6 +18,7 @@ from pipeline.messages import (
 )
 from pipeline.perception.appearance import looks
 from pipeline.perception.identity.watch import IdentityWatch
+from sim.identity_events import Names
 
 NS = 10**9
 BEGIN_NS = 1_700_000_000 * NS
@@ -227,3 +228,43 @@ def test_three_in_a_crowd_are_judged_pair_by_pair(shop):
     doubts = [e for _, e in told(shop, Story(places=places, break_s=5.0)) if isinstance(e, TrackAmbiguous)]
     assert [d.track_ids for d in doubts] == [("t0001", "t0002")]
     assert not set(itertools.chain(*(d.track_ids for d in doubts))) & {"t0003"}
+
+
+def standing(ring, since_s, until_s):
+    """A story of people who stand half a metre from one another; between the two times label k is at the place of
+    label `ring[k]`: the tracker is wrong, finds it out and leaps back. They came nearest shortly before."""
+    home = {f"t000{k + 1}": np.array(xy) for k, xy in enumerate([(2.5, 2.0), (3.0, 2.0), (2.75, 2.4)][: len(ring)])}
+
+    def place(label, at_s):
+        wrong = since_s <= at_s < until_s
+        xy = home[ring[label] if wrong else label].copy()
+        # A step towards the middle, over when labels are exchanged.
+        return xy + 0.25 * ((2.75, 2.13) - xy) * np.exp(-(((at_s - since_s + 0.1) / 0.3) ** 2))
+
+    return Story(until_s=until_s + 3, places={k: lambda at_s, k=k: place(k, at_s) for k in ring})
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [
+        {"t0001": "t0002", "t0002": "t0001"},
+        {"t0001": "t0002", "t0002": "t0003", "t0003": "t0001"},
+        {"t0001": "t0003", "t0003": "t0002", "t0002": "t0001"},
+    ],
+)
+def test_labels_that_leap_back_were_exchanged_since_they_came_nearest(shop, ring):
+    """Names, with the leaps' corrections, are right but for the moment before the exchange, in rings of three too."""
+    events = [e for _, e in told(shop, standing(ring, 4.0, 6.0)) if isinstance(e, TracksSwapped)]
+    names = Names(events)
+    for at_s in (1.0, 3.0, 6.5, 8.0):
+        assert all(names.of(k, BEGIN_NS + round(at_s * NS)) == k for k in ring), at_s
+    for at_s in (4.5, 5.0, 5.9):
+        assert all(names.of(label, BEGIN_NS + round(at_s * NS)) == body for label, body in ring.items()), at_s
+
+
+def test_who_walks_fast_has_not_leapt(shop):
+    """Two who run past one another at 2 m/s."""
+    places = {
+        "t0001": lambda at_s: (1.0 + 2 * min(at_s, 2.0), 2.0), "t0002": lambda at_s: (5.0 - 2 * min(at_s, 2.0), 2.3),
+    }  # fmt: skip
+    assert not [e for _, e in told(shop, Story(until_s=4.0, places=places)) if isinstance(e, TracksSwapped)]
