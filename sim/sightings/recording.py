@@ -104,7 +104,7 @@ def _stamps(plan: Schedule, start_ns: int) -> np.ndarray:
 
 def write_detections(path: Path, seen: list[CameraSightings]) -> None:
     """Per camera: `.looked_ns` (L,), and a row per person `.at_ns` (N,), `.xyxy_px` (N, 4), `.score` (N,),
-    `.keypoints_px` (N, 17, 3): the keys of a run's own `detections.npz`, and the key points."""
+    `.keypoints_px` (N, 17, 3): the keys of a run's own `detections.npz`."""
     arrays = {}
     for s in seen:
         joined = {
@@ -119,7 +119,7 @@ def write_detections(path: Path, seen: list[CameraSightings]) -> None:
 
 
 def read_detections(folder: Path) -> list[CameraSightings]:
-    """`detections.npz` of a recording or a run (without key points there); `RecordingError` if it is missing."""
+    """`detections.npz` of a recording or a run; `RecordingError` if it is missing."""
     try:
         with np.load(Path(folder) / DETECTIONS, allow_pickle=False) as file:
             arrays = dict(file)

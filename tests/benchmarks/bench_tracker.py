@@ -121,6 +121,12 @@ def plot(rows: list[tuple[float, float, str]], path: str) -> None:
     offset = float(np.mean([r[1] - slope * r[0] for r in rows]))
     cv2.line(picture, at(0, max(offset, 0)), at(x_end, offset + slope * x_end), (200, 160, 80), 1, cv2.LINE_AA)
     text = {"fontFace": cv2.FONT_HERSHEY_SIMPLEX, "fontScale": 0.45, "color": (0, 0, 0), "lineType": cv2.LINE_AA}
+    for boxes in range(500, int(x_end), 500):
+        cv2.line(picture, at(boxes, 0), (at(boxes, 0)[0], 435), (0, 0, 0), 1)
+        cv2.putText(picture, str(boxes), (at(boxes, 0)[0] - 16, 449), **text)
+    for ms in range(10, int(y_end), 10):
+        cv2.line(picture, at(0, ms), (65, at(0, ms)[1]), (0, 0, 0), 1)
+        cv2.putText(picture, str(ms), (40, at(0, ms)[1] + 5), **text)
     for boxes, ms, size in rows:
         cv2.circle(picture, at(boxes, ms), 4, (60, 60, 200), -1, cv2.LINE_AA)
         cv2.putText(picture, f"{size}: {ms:.0f} ms", (max(at(boxes, ms)[0] - 90, 75), at(boxes, ms)[1] - 10), **text)
