@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calibration.boxes import box_iou
 from pipeline.messages import Detections, Frame
 
 PARTS = ((5, 6, 11, 12), (11, 12, 13, 14, 15, 16))
@@ -95,16 +96,10 @@ def _hidden(x: np.ndarray, y: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     height, width = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
     nearer = boxes[None, :, 3] > boxes[:, None, 3] + _NEARER * height
     out = np.zeros(x.shape, bool)
-    for i, k in zip(*np.nonzero(nearer & _touch(boxes)), strict=True):
+    for i, k in zip(*np.nonzero(nearer & (box_iou(boxes, boxes) > 0)), strict=True):
         left, right = boxes[k, 0] + _BODY * width[k], boxes[k, 2] - _BODY * width[k]
         out[i] |= (x[i] > left) & (x[i] < right) & (y[i] > boxes[k, 1]) & (y[i] < boxes[k, 3])
     return out
-
-
-def _touch(boxes: np.ndarray) -> np.ndarray:
-    """bool (N, N): boxes that overlap."""
-    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    return (high > low).all(-1)
 
 
 def _histograms(pixels: np.ndarray, seen: np.ndarray) -> np.ndarray:

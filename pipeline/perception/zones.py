@@ -10,6 +10,10 @@ from shapely.ops import unary_union
 
 from calibration.layout import StoreLayout
 
+STEP_M = 0.4
+AROUND_M = 1.0
+"""Who is so near to a gate's surroundings, off the floor and beyond its line, has gone through it."""
+
 
 class Zones:
     """Floor, surroundings of the gates, and the sides of the gates' lines.
@@ -28,6 +32,7 @@ class Zones:
         self._inside = unary_union([layout.floor.buffer(margin_m), self._gates])
         self._lines = [(np.mean(g.line_m, axis=0), _unit(g.inward)) for g in layout.gates]
         self._near = near
+        self._around = [place.buffer(AROUND_M) for place in near]
         solid = unary_union([*(g.footprint for g in layout.gondolas), *(Polygon(o) for o in layout.obstacles_m)])
         self._standing = unary_union([layout.floor, self._gates]).difference(solid)
         shapely.prepare(self._standing)
@@ -63,18 +68,13 @@ class Zones:
         """Is somebody no longer seen at this place (2,) likely gone: beyond a gate's line, or at a gate on the way out?
         Nobody leaves through a wall."""
         inside = shapely.contains_xy(self._floor, *xy_m)
-        for (middle, inward), near in zip(self._lines, self._near, strict=True):
-            if shapely.distance(near, Point(xy_m)) > (0 if inside else AROUND_M):
+        for (middle, inward), here in zip(self._lines, self._near if inside else self._around, strict=True):
+            if not shapely.contains_xy(here, *xy_m):
                 continue
             beyond_m = -float((xy_m - middle) @ inward)
             if beyond_m > 0 or (beyond_m > -0.4 and float(velocity_m_s @ inward) < -0.2):
                 return True
         return False
-
-
-STEP_M = 0.4
-AROUND_M = 1.0
-"""Who is so near to a gate's surroundings, off the floor and beyond its line, has gone through it."""
 
 
 def _unit(vector) -> np.ndarray:

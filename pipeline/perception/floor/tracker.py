@@ -247,12 +247,11 @@ class FloorTracker:
         """Who is seen well, apart from everybody, is getting known."""
         xy = places_m(self.people)
         away = distances_m(xy, xy)
-        near = away <= self._settings.alone_m
-        nearest = away + np.diag(np.full(len(away), np.inf))
-        self._upkeep.clothes.learn(self.people, nearest.min(1, initial=np.inf))
-        # Everybody is near themselves.
-        for person, others in zip(self.people, near.sum(1).tolist(), strict=True):
-            if len(person.boxes) >= 2 and others == 1:
+        np.fill_diagonal(away, np.inf)
+        nearest = away.min(1, initial=np.inf)
+        self._upkeep.clothes.learn(self.people, nearest)
+        for person, away_m in zip(self.people, nearest.tolist(), strict=True):
+            if len(person.boxes) >= 2 and away_m > self._settings.alone_m:
                 person.alone_s += self._dt_s
 
     def _remove(self) -> None:

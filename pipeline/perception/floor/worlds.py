@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -236,23 +237,15 @@ class Worlds:
         if candidates is None:
             return ways
         away = self._apart(world.people)
-        pairs = [(away[i, k], i, k) for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True)]
-        for _, i, k in sorted(pairs)[: self._s.swaps]:
-            start = xy.copy()
-            start[[i, k]] = xy[[k, i]]
-            ways.append(_Way(number, world, start))
-        near = {(i, k) for _, i, k in pairs}
-        rings = [
-            (d + away[i, j] + away[k, j], i, k, j)
-            for d, i, k in pairs
-            for j in range(k + 1, len(xy))
-            if (i, j) in near and (k, j) in near
-        ]
-        for _, *ring in sorted(rings)[: self._s.rings]:
-            for turned in (1, 2):
-                start = xy.copy()
-                start[ring] = xy[np.roll(ring, turned)]
-                ways.append(_Way(number, world, start))
+        near = np.triu(away < self._s.close_m, 1)
+        twos, threes = np.argwhere(near), np.argwhere(near[:, :, None] & near[:, None, :] & near)
+        for rings, most in ((twos, self._s.swaps), (threes, self._s.rings)):
+            apart = sum(away[rings[:, a], rings[:, b]] for a, b in combinations(range(rings.shape[1]), 2))
+            for ring in rings[np.argsort(apart, kind="stable")[:most]]:
+                for turned in range(1, len(ring)):
+                    start = xy.copy()
+                    start[ring] = xy[np.roll(ring, turned)]
+                    ways.append(_Way(number, world, start))
         unknown = np.reshape([c.xy_m for c in candidates if not c.track_id], (-1, 2))
         gap = distances_m(xy, unknown)
         jumps = [(gap[i, k], i, k) for i, k in zip(*np.nonzero(gap < self._s.jump_m), strict=True)]

@@ -123,17 +123,18 @@ class IdentityWatch:
         """Labels that leapt to one another's places: the tracker knows better now who is who, and was wrong since they
         came nearest lately. They were exchanged then, and are what they were from now on."""
         events: list[Event] = []
+        first_ns = self._now_ns - round(self._settings.leap_back_s * NS)
+        self._leaps = {pair: at_ns for pair, at_ns in self._leaps.items() if at_ns > first_ns}
         for ring in leapt(floor_tracks, self._histories, self._settings):
-            since_ns = min(self._nearest_ns(pair) for pair in ring)
+            since_ns = min(self._nearest_ns(pair, self._leaps.get(pair, first_ns)) for pair in ring)
             for begins_ns, pairs in ((since_ns, ring), (self._now_ns, ring[::-1])):
                 # One after the other, as the order matters where there are three.
                 events += [self._exchange(pair, begins_ns + k, "labels leapt back") for k, pair in enumerate(pairs)]
             self._leaps.update(dict.fromkeys(ring, self._now_ns))
         return events
 
-    def _nearest_ns(self, pair: Pair) -> int:
-        """When the two were nearest of late (to 0.1 m, the last time), at the earliest when they last leapt."""
-        first_ns = max(self._leaps.get(pair, 0), self._now_ns - round(self._settings.leap_back_s * NS))
+    def _nearest_ns(self, pair: Pair, first_ns: int) -> int:
+        """When the two were nearest (to 0.1 m, the last time) from `first_ns` on."""
         mine, theirs = ({m.at_ns: m.xy_m for m in self._histories[t].between(first_ns, self._now_ns)} for t in pair)
         away = {at: round(float(np.hypot(*(xy - theirs[at]))), 1) for at, xy in mine.items() if at in theirs}
         return min(away, key=lambda at: (away[at], -at), default=first_ns)

@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.messages import Frame
 from pipeline.perception.appearance import BINS
+from pipeline.perception.floor.settings import AppearanceSettings, FloorSettings
 from pipeline.perception.floor.tracker import FloorTracker
+from pipeline.perception.people import PeopleTracker
 from tests.unit.perception.conftest import World
 
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 100_000_000
@@ -26,9 +29,9 @@ def worn(*colours):
 class Shop:
     """A shop whose lights go out while people change places, after which no camera's own tracker knows anybody."""
 
-    def __init__(self, layout) -> None:
+    def __init__(self, layout, settings=None) -> None:
         self.dazed = False
-        self.world, self.tracker, self.now_ns = World(layout), FloorTracker(layout), START_NS
+        self.world, self.tracker, self.now_ns = World(layout), FloorTracker(layout, settings), START_NS
 
     def stand(self, places, colours, seconds, cameras=None):
         """Track id -> place after so long."""
@@ -78,12 +81,54 @@ def test_three_in_a_ring_get_their_names_back(shop):
 
 
 def test_who_takes_a_jacket_off_keeps_their_name(shop):
-    """Also beside somebody else, and what is beneath it is learnt when they are alone."""
+    """Also beside somebody else; and what is beneath it is learnt when they are alone, not before."""
     store = Shop(shop)
     names = labels(store.stand([LEFT, RIGHT], [RED, BLUE], 3.0), LEFT, RIGHT)
+
+    def known(colour):
+        (look,) = (p.look for p in store.tracker.people if p.track_id == names[0])
+        return float(look[0, colour] / look[0].sum())
+
     assert labels(store.stand([LEFT, RIGHT], [GREY, BLUE], 6.0), LEFT, RIGHT) == names
+    assert known(RED) == pytest.approx(1)
     store.dark(0.5)
     assert labels(store.stand([RIGHT, LEFT], [GREY, BLUE], 2.0), RIGHT, LEFT) == names
+    away = [RIGHT + (0.1 * k, 0.0) for k in range(14)]
+    for place in away:
+        store.stand([place, LEFT], [GREY, BLUE], 0.1)
+    store.stand([away[-1], LEFT], [GREY, BLUE], 3.0)
+    assert known(GREY) > 0.7
+
+
+@pytest.mark.parametrize("crossing", [True, False])
+def test_of_two_who_met_in_one_place_their_clothes_tell_who_went_where(shop, crossing):
+    """The same boxes, of people as tall as one another, of whom no camera's tracker knows anything, and no name is ever
+    given back: what each box looks like decides whose it is."""
+    settings = FloorSettings(appearance=AppearanceSettings(exchange_nats=1e9))
+    store = Shop(shop, settings)
+    names = labels(store.stand([LEFT, RIGHT], [RED, BLUE], 3.0), LEFT, RIGHT)
+    store.dazed = True
+    middle = (LEFT + RIGHT) / 2
+    for share in np.linspace(1, 0, 6):
+        store.stand([middle + share * (LEFT - middle), middle + share * (RIGHT - middle)], [RED, BLUE], 0.1)
+    wear = [BLUE, RED] if crossing else [RED, BLUE]
+    for share in np.linspace(0, 1, 6):
+        store.stand([middle + share * (LEFT - middle), middle + share * (RIGHT - middle)], wear, 0.1)
+    found = store.stand([LEFT, RIGHT], wear, 1.0)
+    assert labels(found, LEFT, RIGHT) == (names[::-1] if crossing else names)
+
+
+def test_looks_are_taken_where_two_can_be_taken_for_one_another(shop):
+    """Of a picture's people, once more than one is known."""
+    tracker, world, now_ns = PeopleTracker(shop), World(shop), START_NS
+    dressed = []
+    for places in [[LEFT]] * 15 + [[LEFT, RIGHT]] * 20:
+        found = {c: (now_ns, world.detect(c, places)) for c in shop.camera_by_id}
+        frames = {c: Frame(c, now_ns, np.full((720, 1280, 3), 90, np.uint8)) for c in shop.camera_by_id}
+        seen, _ = tracker.update(found, now_ns, frames)
+        dressed.append([s.looks is not None and s.looks.shape == (len(places), 2, BINS) for s in seen.values()])
+        now_ns += STEP_NS
+    assert not np.any(dressed[:15]) and np.all(dressed[-1])
 
 
 def test_nobody_takes_the_name_of_somebody_far_away(shop):
