@@ -29,15 +29,15 @@ def track(
         str | None, typer.Option("--region", help="X0,Y0,X1,Y1 in metres: report only people there.")
     ] = None,
     ambiguous: Annotated[
-        Path | None, typer.Option("--ambiguous", help="CSV to write: which two may have been exchanged, and when.")
+        Path | None, typer.Option("--ambiguous", help="CSV to write: who may have been exchanged, or is one, and when.")
     ] = None,
     covariance: Annotated[
         bool, typer.Option("--covariance", help="Write how well each place is known, too: var_x_m2,var_y_m2,cov_xy_m2.")
     ] = False,
 ) -> None:
     """Follow people over all cameras on recorded boxes, and write where each was in every frame."""
-    from pipeline.perception.floor.tracker import FloorTracker
-    from pipeline.perception.follow import follow, frame_of
+    from pipeline.perception.follow import WatchedTracker, follow, frame_of
+    from pipeline.perception.identity.said import said
     from pipeline.perception.recorded import load_boxes, load_room, with_region
 
     if lookahead < 0:
@@ -46,7 +46,7 @@ def track(
     boxes = load_boxes(detections, sorted(room.camera_by_id))
     begin = time.perf_counter()
     rows, frames, people = [], 0, set()
-    floor = FloorTracker(room)
+    floor = WatchedTracker(room)
     for frame, tracks in follow(room, boxes, lookahead, floor):
         frames += 1
         people |= {t.track_id for t in tracks}
@@ -55,12 +55,12 @@ def track(
     spread = ("var_x_m2", "var_y_m2", "cov_xy_m2") if covariance else ()
     _write(out, ("frame", "person", "x_m", "y_m", *spread), rows)
     if ambiguous is not None:
-        meetings = [
-            (*(int(t[1:]) for t in e.track_ids), frame_of(e.since_ns, room), frame_of(e.until_ns, room),
-             round(e.exchange_probability, 3))
-            for e in floor.encounters
+        told = [
+            (*(int(label[1:]) for label in s.labels), frame_of(s.since_ns, room), frame_of(s.until_ns, room), s.kind,
+             "" if s.chance is None else round(s.chance, 3))
+            for s in said(floor.finish())
         ]  # fmt: skip
-        _write(ambiguous, ("person", "other", "first_frame", "last_frame", "exchange_probability"), meetings)
+        _write(ambiguous, ("person", "other", "first_frame", "last_frame", "told", "exchange_probability"), told)
     Console().print(
         f"{out}: {len(people)} people in {frames} frames of {len(room.camera_by_id)} cameras, "
         f"{frames / max(took, 1e-9):.0f} frames a second",

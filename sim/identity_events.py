@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from pipeline.messages import Event, TrackAmbiguous, TracksMerged, TracksSwapped
+from pipeline.messages import Event, TracksMerged, TracksSwapped
+from pipeline.perception.identity.said import said
 from sim.identity_score import Flag, VisitIdentity, visit_identities
 from sim.tracking_score import Positions
 
@@ -96,30 +97,6 @@ class Names:
         return names.get(label, label)
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a run said of two labels, for a picture. `kind`: `swapped`, `merged` or `ambiguous` (never settled)."""
-
-    kind: str
-    labels: tuple[str, ...]
-    since_ns: int
-    until_ns: int
-    chance: float | None = None
-
-
-def said(events: Iterable[Event]) -> list[Said]:
-    """What was said of who is who and holds in the end, in time order."""
-    events = list(events)
-    settled = _settled(events)
-    out = []
-    for e in events:
-        if isinstance(e, TracksSwapped | TracksMerged):
-            out.append(Said(e.type.removeprefix("tracks-"), (e.track_id, e.other_track_id), e.at_ns, e.at_ns))
-        elif isinstance(e, TrackAmbiguous) and e.event_id not in settled:
-            out.append(Said("ambiguous", e.track_ids, e.at_ns, e.until_ns, e.exchange_probability))
-    return sorted(out, key=lambda s: (s.since_ns, s.labels))
-
-
 def warnings(events: Iterable[Event]) -> list[Flag]:
     """Moments of which the run said that labels were, or may have been, exchanged."""
     return [Flag(s.labels, s.since_ns, s.until_ns) for s in said(events) if s.kind != "merged"]
@@ -131,10 +108,6 @@ def read_events(path: Path) -> list[Event]:
         return []
     rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     return _EVENTS.validate_python([row for row in rows if row["type"] in _WHO])
-
-
-def _settled(events: Iterable[Event]) -> set[str]:
-    return {event_id for e in events for event_id in getattr(e, "settles", ())}
 
 
 def _doubts(events: Sequence[Event]) -> list[Flag]:

@@ -16,7 +16,8 @@ from shapely.geometry import MultiPoint, Polygon
 
 from calibration.layout import load_layout
 from pipeline.errors import OutputError, RecordingError
-from sim.identity_events import Said, read_events, said, warnings
+from pipeline.perception.identity.said import Said, said
+from sim.identity_events import read_events, warnings
 from sim.identity_score import Change, visit_identities
 from sim.plan_view import COLOURS, PlanView
 from sim.positions import truth_at

@@ -3,14 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.messages import CameraTracks, FloorTrack
+from pipeline.messages import CameraTracks, Event, FloorTrack
 from pipeline.perception.floor.lag import LaggedTracker
 from pipeline.perception.floor.tracker import FloorTracker
+from pipeline.perception.identity.watch import IdentityWatch
 from pipeline.perception.recorded import NS, RecordedBoxes, Room
+
+
+class WatchedTracker(FloorTracker):
+    """A floor tracker of whose labels is told, as `walkout run` tells it, when they may have been exchanged."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self._watch = IdentityWatch(room)
+        self._events: list[Event] = []
+        self._labels: set[str] = set()
+
+    def update(self, camera_tracks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]:
+        tracks = super().update(camera_tracks, at_ns)
+        self._events += self._watch.update(camera_tracks, tracks, at_ns)
+        self._labels |= {track.track_id for track in tracks}
+        return tracks
+
+    def finish(self) -> list[Event]:
+        """All that was told; what is still open is judged now."""
+        for label in sorted(self._labels):
+            self._events += self._watch.flush(label)
+        return self._events
 
 
 def follow(

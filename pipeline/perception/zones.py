@@ -3,19 +3,34 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import shapely
 from shapely.geometry import LineString, Point, Polygon
 from shapely.ops import unary_union
 
 from calibration.layout import StoreLayout
+from pipeline.perception.recorded import Room
 
+DOOR_M = 0.7
+"""A room without gates has its doors anywhere within this of the edge of what is watched."""
 STEP_M = 0.4
 AROUND_M = 1.0
 """Who is so near to a gate's surroundings, off the floor and beyond its line, has gone through it."""
 
 
-class Zones:
+class Zones(Protocol):
+    """What is asked of a floor. `xy_m`: float64 (N, 2), or (2,) where the answer is one."""
+
+    def outside_m(self, xy_m: np.ndarray) -> np.ndarray: ...
+    def on_floor(self, xy_m: np.ndarray) -> np.ndarray: ...
+    def entering(self, xy_m: np.ndarray) -> bool: ...
+    def within(self, xy_m: np.ndarray) -> bool: ...
+    def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool: ...
+
+
+class ShopZones:
     """Floor, surroundings of the gates, and the sides of the gates' lines.
 
     `margin_m`: how far outside the floor's polygon a floor point may lie and still be somebody inside.
@@ -75,6 +90,38 @@ class Zones:
             if beyond_m > 0 or (beyond_m > -0.4 and float(velocity_m_s @ inward) < -0.2):
                 return True
         return False
+
+
+class RoomZones:
+    """A room without a layout: people come and go at its entrances, or where none is named at the region's edge."""
+
+    def __init__(self, room: Room) -> None:
+        self._floor = room.floor.buffer(0.3)
+        inner = room.region.buffer(-DOOR_M)
+        self._doors = unary_union(room.entrances) if room.entrances else self._floor.difference(inner)
+        self._outer = self._floor.difference(room.region)
+        for shape in (self._floor, self._doors, self._outer):
+            shapely.prepare(shape)
+
+    def outside_m(self, xy_m: np.ndarray) -> np.ndarray:
+        return shapely.distance(shapely.points(xy_m), self._floor)
+
+    def on_floor(self, xy_m: np.ndarray) -> np.ndarray:
+        return shapely.contains_xy(self._floor, xy_m[:, 0], xy_m[:, 1])
+
+    def entering(self, xy_m: np.ndarray) -> bool:
+        return bool(shapely.contains_xy(self._doors, *xy_m) or shapely.contains_xy(self._outer, *xy_m))
+
+    def within(self, xy_m: np.ndarray) -> bool:
+        """Is this in the region that is watched? At its edge, where people come and go, they are still looked at."""
+        return bool(shapely.contains_xy(self._floor, *xy_m) and not shapely.contains_xy(self._outer, *xy_m))
+
+    def has_left(self, xy_m: np.ndarray, velocity_m_s: np.ndarray) -> bool:
+        return not shapely.contains_xy(self._floor, *xy_m) or self.entering(xy_m)
+
+
+def zones_of(place: StoreLayout | Room) -> Zones:
+    return RoomZones(place) if isinstance(place, Room) else ShopZones(place)
 
 
 def _unit(vector) -> np.ndarray:

@@ -20,7 +20,7 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
     if not len(left):
         return []
     information, vector, theta, covariance, sigma_m = _places(seen, left, scene)
-    usable = scene.outside_m(theta[:, :2]) <= np.maximum(s.outside_m, np.minimum(1.5 * sigma_m, 0.75))
+    usable = scene.zones.outside_m(theta[:, :2]) <= np.maximum(s.outside_m, np.minimum(1.5 * sigma_m, 0.75))
     waiting = [k for k in np.lexsort((seen.camera[left], sigma_m)) if usable[k]]
     out = []
     while waiting:
@@ -42,9 +42,9 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
             waiting.remove(members[-1])
             mean, spread = _together(information[members], vector[members], s)
         person = begin(mean, spread, now_ns, bool(seen.posed[left[members]].any()), s.body)
-        if not scene.on_floor(person.xy_m[None])[0]:
+        if not scene.zones.on_floor(person.xy_m[None])[0]:
             continue
-        person.at_door = bool(scene.at_door(person.xy_m[None])[0])
+        person.at_door = scene.zones.entering(person.xy_m)
         person.hits, person.evidence = 1, float(len(members))
         person.views = person.expected = person.quality = float(len(members))
         person.boxes = {int(seen.camera[left[m]]): int(left[m]) for m in members}

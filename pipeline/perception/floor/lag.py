@@ -65,7 +65,7 @@ class LaggedTracker:
 
     def _track(self, person: Person, steps: int, at_ns: int) -> FloorTrack | None:
         mean, covariance = smooth(person.trail, steps)
-        if person.seen_ns < at_ns and self._tracker.scene.has_left(mean[:2], mean[4:]):
+        if person.seen_ns < at_ns and self._tracker.scene.zones.has_left(mean[:2], mean[4:]):
             return None
         if not self._admitted(person, mean[:2], steps):
             return None

@@ -18,7 +18,6 @@ from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
 from pipeline.perception.floor.clothes import Clothes
-from pipeline.perception.floor.encounters import Encounter, Encounters
 from pipeline.perception.floor.person import Person, distances_m, note_posture, places_m, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.scores import Sharpness
@@ -37,7 +36,7 @@ DISTINCT = 0.85
 class FloorTracker:
     """`update` once a window with what the cameras saw; a camera that was not looked at is simply absent.
 
-    `records`: whether `encounters` and the people's trails are kept, for who wants to look back. They grow.
+    `records`: whether people's trails are kept, for who wants to look back. They grow.
     """
 
     def __init__(
@@ -56,9 +55,6 @@ class FloorTracker:
         self._sharpness = Sharpness(self._settings.association.sharp)
         self._words = CameraWords(self._settings.association)
         self._close: dict[tuple[str, str], _Closeness] = {}
-        self._encounters = Encounters()
-        self.encounters: list[Encounter] = []
-        """Who may have been exchanged with whom, so far."""
         self._next_id = 1
         self._first_ns: int | None = None
         self._now_ns = 0
@@ -84,8 +80,6 @@ class FloorTracker:
         self._confirm(seen)
         self._exchange()
         self._part_twins(seen)
-        if self._records:
-            self.encounters += self._encounters.update(self.people, at_ns)
         self._remove()
         return [self._floor_track(p) for p in sorted(self.people, key=lambda p: p.track_id) if self.reported(p, at_ns)]
 
@@ -103,7 +97,7 @@ class FloorTracker:
         if not self._records:
             for person in everybody:
                 person.trail.clear()
-        predict(everybody, dt_s, at_ns, lambda p: self.scene.has_left(p.xy_m, p.mean[4:]), self._settings.body)
+        predict(everybody, dt_s, at_ns, lambda p: self.scene.zones.has_left(p.xy_m, p.mean[4:]), self._settings.body)
 
     def _follow(self, seen: Sightings, free: np.ndarray) -> None:
         """Give boxes to the people who are known: to all at once, then in clusters world by world."""
@@ -255,11 +249,11 @@ class FloorTracker:
                 person.alone_s += self._dt_s
 
     def _remove(self) -> None:
-        s = self._settings
+        s, zones = self._settings, self.scene.zones
         patience_ns = max(s.candidate_patience_s, 1.5 * self._dt_s) * NS
         self._candidates = [
             c for c in self._candidates
-            if self._now_ns - c.seen_ns <= patience_ns and c.evidence > -2 and self.scene.on_floor(c.xy_m[None])[0]
+            if self._now_ns - c.seen_ns <= patience_ns and c.evidence > -2 and zones.on_floor(c.xy_m[None])[0]
         ]  # fmt: skip
         self.people = [p for p in self.people if not self._is_gone(p)]
 
@@ -274,7 +268,7 @@ class FloorTracker:
         unsure_s = (self._now_ns - person.sure_ns) / NS
         if unsure_s <= s.gone_s:
             return False
-        return unseen_s > s.coast_s or self.scene.has_left(person.xy_m, person.mean[4:])
+        return unseen_s > s.coast_s or self.scene.zones.has_left(person.xy_m, person.mean[4:])
 
     def reported(self, person: Person, at_ns: int) -> bool:
         """Somebody lost for long is somewhere, but nobody knows where."""

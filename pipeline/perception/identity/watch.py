@@ -31,7 +31,8 @@ from pipeline.perception.identity.history import History, Moment
 from pipeline.perception.identity.leaps import leapt
 from pipeline.perception.identity.reappear import Reappearances, Same
 from pipeline.perception.identity.settings import IdentitySettings
-from pipeline.perception.zones import Zones
+from pipeline.perception.recorded import Room
+from pipeline.perception.zones import zones_of
 
 NS = 1_000_000_000
 Pair = tuple[str, str]
@@ -53,8 +54,8 @@ class _Meeting:
 class IdentityWatch:
     """`update` once a window, in order; `flush` when somebody leaves."""
 
-    def __init__(self, layout: StoreLayout, settings: IdentitySettings | None = None) -> None:
-        self._store_id, self._zones = layout.store_id, Zones(layout)
+    def __init__(self, place: StoreLayout | Room, settings: IdentitySettings | None = None) -> None:
+        self._store_id, self._zones = getattr(place, "store_id", "recording"), zones_of(place)
         self._settings = settings or IdentitySettings()
         self._histories: dict[str, History] = {}
         self._meetings: dict[Pair, _Meeting] = {}

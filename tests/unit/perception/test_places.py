@@ -10,7 +10,7 @@ from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.settings import BodySettings
 from pipeline.perception.floor.sightings import sightings
 from pipeline.perception.floor.tracker import FloorTracker
-from pipeline.perception.zones import Zones
+from pipeline.perception.zones import ShopZones
 
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 100_000_000
 STILL, IN, OUT = np.zeros(2), np.array((1.0, 0.0)), np.array((-1.0, 0.0))
@@ -43,7 +43,7 @@ def test_key_points_are_worth_what_their_box_score_is(shop, world):
     ],
 )
 def test_people_leave_at_gates_and_through_no_wall(shop, place, velocity, left):
-    assert Zones(shop).has_left(np.array(place), velocity) is left
+    assert ShopZones(shop).has_left(np.array(place), velocity) is left
 
 
 def test_who_walks_into_a_wall_and_is_not_seen_any_more_is_still_in_the_shop(shop, world):

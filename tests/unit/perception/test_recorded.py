@@ -111,7 +111,7 @@ def test_track_and_score_from_the_command_line(shop, tmp_path, lookahead):
     assert result.exit_code == 0 and "2 people" in result.output
     with open(out, newline="") as file:
         assert next(csv.reader(file)) == ["frame", "person", "x_m", "y_m", *spread]
-    assert ambiguous.read_text().startswith("person,other,first_frame,last_frame,exchange_probability")
+    assert ambiguous.read_text() == "person,other,first_frame,last_frame,told,exchange_probability\n"
     truth = tmp_path / "truth.csv"
     with open(truth, "w", newline="") as file:
         writer = csv.writer(file)
@@ -127,6 +127,29 @@ def test_track_and_score_from_the_command_line(shop, tmp_path, lookahead):
     assert bool(score["uncertainty"]) == bool(spread)
     if spread:
         assert score["uncertainty"]["pairs"] > 30 and 0.5 < score["uncertainty"]["within_95"] <= 1
+
+
+def test_track_tells_who_may_have_been_exchanged_and_when(shop, tmp_path):
+    """Two of one height meet in one place and part; a third stays away."""
+    cameras = write_room(tmp_path, shop, region_m=[0.2, 0.2, 5.8, 3.8])
+    ways = [
+        np.concatenate([line((1.5, 2.0), (3.0, 2.0), 20), line((3.0, 2.0), (4.5, 2.0), 20)]),
+        np.concatenate([line((4.5, 2.1), (3.0, 2.1), 20), line((3.0, 2.1), (1.5, 2.1), 20)]),
+        line((1.5, 3.4), (1.6, 3.4), 40),
+    ]
+    write_boxes(tmp_path, load_room(cameras), ways)
+    out, told = tmp_path / "tracks.csv", tmp_path / "told.csv"
+    command = ["track", "--detections", str(tmp_path), "--cameras", str(cameras), "--out", str(out)]
+    CliRunner().invoke(app, [*command, "--ambiguous", str(told)], catch_exceptions=False)
+    with open(told, newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(out, newline="") as file:
+        began = {row["person"]: float(row["y_m"]) for row in reversed(list(csv.DictReader(file)))}
+    (alone,) = (person for person, y_m in began.items() if y_m > 3)
+    assert rows and all(alone not in (row["person"], row["other"]) for row in rows)
+    (row,) = (row for row in rows if row["told"] == "ambiguous")
+    assert 12 < int(row["first_frame"]) <= 21 <= int(row["last_frame"]) < 30
+    assert 0.15 <= float(row["exchange_probability"]) <= 0.85
 
 
 def test_nobody_in_the_score_without_columns(tmp_path):
