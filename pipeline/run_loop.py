@@ -159,12 +159,14 @@ class Loop:
                     behind = f", behind visit {event.behind_visit_id}" if event.behind_visit_id else ""
                     self._screen.say(f"somebody without a pass at {event.gate_id}{behind}: visit {event.visit_id}")
 
-    def _see_out(self, update: GateUpdate) -> list[Event]:
-        """What leaving visits still have to say, then their closings."""
+    def _see_out(self, update: GateUpdate, hurried: bool = False) -> list[Event]:
+        """What leaving visits still have to say, then their closings; `hurried`: no shelf is waited for."""
         events: list[Event] = []
         for left in update.exits:
             with self._timed("shelf"):
                 mine = [t for track_id in left.track_ids if (t := self._labels.inner(track_id)) is not None]
+                if not (hurried or left.returning) and any(self._stages.shelf.awaits(t, left.at_ns) for t in mine):
+                    continue
                 said = [
                     e for track_id in mine for e in (*self._who.flush(track_id), *self._stages.shelf.flush(track_id))
                 ]
@@ -175,7 +177,7 @@ class Loop:
         return events
 
     def _end(self) -> None:
-        events = self._see_out(self._gate.finish(self._last_ns))
+        events = self._see_out(self._gate.finish(self._last_ns), hurried=True)
         with self._timed("shelf"):
             late = self._labels.events(self._stages.shelf.flush(None))
         self._gate.note(late)  # of visits that go on in the next process, whose closings must name them

@@ -149,6 +149,9 @@ class ScriptedShelf:
     def update(self, perceived: _Perceived) -> list[ShelfEvent]:
         return self._until(perceived.frame_set.mid_ns - S // 2, None)
 
+    def awaits(self, track_id: str, left_ns: int) -> bool:
+        return False
+
     def flush(self, track_id: str | None = None) -> list[ShelfEvent]:
         return self._until(1 << 62, track_id)
 

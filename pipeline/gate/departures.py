@@ -12,12 +12,14 @@ from pipeline.gate.settings import GateSettings
 
 @dataclass(frozen=True)
 class Exit:
-    """A visit has left through `gate_id` at `at_ns`; its tracks' shelf events are to be settled, then `close` it."""
+    """A visit has left through `gate_id` at `at_ns`; its tracks' shelf events are to be settled, then `close` it. Until
+    that is done, every update tells of it again. `returning`: a label of theirs is seen inside again."""
 
     visit_id: str
     gate_id: str
     at_ns: int
     track_ids: tuple[str, ...]
+    returning: bool = False
 
 
 class Departures:
@@ -70,7 +72,9 @@ class Departures:
                 continue
             if left is not None:
                 mine = [t for t, (whose, _) in self._present.who.items() if whose == visit.visit_id]
-                found.append(Exit(visit.visit_id, left[1], left[0], tuple(dict.fromkeys([*visit.track_ids, *mine]))))
+                labels = tuple(dict.fromkeys([*visit.track_ids, *mine]))
+                returning = any(self._gone.get(t) is not None for t in labels)
+                found.append(Exit(visit.visit_id, left[1], left[0], labels, returning))
         return found
 
     def has_left(self, path: Path, at_ns: int, lost_ns: int) -> tuple[int, str] | None:

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from calibration.layout import StoreLayout
+from calibration.layout import Gondola, Shelf, Slot, StoreLayout
 from pipeline.messages import FloorTrack, Reach
 from pipeline.shelf.hands import Hand
 from pipeline.shelf.settings import ShelfSettings
 
 _PLACE_EVERY_NS = 500_000_000
 _PALM_EVERY_NS = 180_000_000
+_STEP_M = 0.15
+"""So far from the best place one reaches a slot just as well."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Attribution:
         self._layout = layout
         self._settings = settings
         self._people: dict[str, _Person] = {}
+        self._slot_ids = tuple(layout.slot_by_id)
+        self._gondola_ids = tuple(g.id for g, _, _ in layout.slot_by_id.values())
+        self._stands_m = np.array([_stand_m(*where) for where in layout.slot_by_id.values()]).reshape(-1, 2)
 
     def add_reach(self, reach: Reach) -> None:
         person = self._people.setdefault(reach.track_id, _Person())
@@ -97,20 +102,57 @@ class Attribution:
 
     def stood_at(self, track_id: str, now_ns: int) -> set[str]:
         """Slots that the person could have reached from where they stood in the last `left_behind_s`."""
-        s, person = self._settings, self._people.get(track_id)
-        if person is None:
-            return set()
-        recent = [p for p in person.places if now_ns - p[0] <= s.left_behind_s * 1e9]
-        then = _Person(places=recent)
-        return {
-            slot for slot in self._layout.slot_by_id
-            if recent and self._dwell(slot, then, recent[0][0], now_ns) >= s.left_behind_dwell
-        }  # fmt: skip
+        s = self._settings
+        seconds = self._seconds_at(track_id, np.full(len(self._slot_ids), now_ns - round(s.left_behind_s * 1e9)))
+        return {slot for slot, at in zip(self._slot_ids, seconds, strict=True) if at >= s.left_behind_stay_s}
 
-    def who(self, slot_id: str, interval_ns: tuple[int, int], current: Sequence[Reach] = ()) -> list[Touch]:
+    def stays_s(self, track_id: str, since_ns: Mapping[str, int]) -> dict[str, float]:
+        """For how many seconds the person was where one reaches each slot since an instant of its own, less what other
+        things took; slots that are not in `since_ns` are left out."""
+        person = self._people.get(track_id)
+        if person is None:
+            return {}
+        since = [since_ns.get(slot) for slot in self._slot_ids]
+        seconds = self._seconds_at(track_id, np.array([np.iinfo(np.int64).max if t is None else t for t in since]))
+        out = {}
+        for slot, gondola_id, t, at in zip(self._slot_ids, self._gondola_ids, since, seconds, strict=True):
+            if t is not None and at > 0:
+                done = sum(1 for g, _, b in person.explained if g == gondola_id and b > t)
+                out[slot] = max(float(at) - done * self._settings.seconds_per_item, 0.0)
+        return out
+
+    def stood_ns(self, track_id: str, slot_id: str, interval_ns: tuple[int, int]) -> int | None:
+        """The middle of the time, between two instants, that the person was where one reaches the slot."""
+        person = self._people.get(track_id)
+        if person is None or not person.places:
+            return None
+        at_ns, near = self._near(person, self._stands_m[[self._slot_ids.index(slot_id)]])
+        near = near[0] * (at_ns >= interval_ns[0]) * (at_ns <= interval_ns[1])
+        if near.sum() < 1e-3:
+            return None
+        return int(at_ns[np.searchsorted(near.cumsum(), near.sum() / 2)])
+
+    def _seconds_at(self, track_id: str, since_ns: np.ndarray) -> np.ndarray:
+        """Seconds (S,) that the person was where one reaches each slot, since an instant (S,) of its own."""
+        person = self._people.get(track_id)
+        if person is None or not person.places:
+            return np.zeros(len(self._slot_ids))
+        at_ns, near = self._near(person, self._stands_m)
+        return (near * (at_ns > since_ns[:, None])).sum(1) * _PLACE_EVERY_NS / 1e9
+
+    def _near(self, person: _Person, stands_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """When it is known where the person was, (P,), and how near that was to each stand (S, 2): 0 to 1, (S, P)."""
+        at_ns = np.array([at for at, _, _ in person.places], np.int64)
+        xy = np.array([(x, y) for _, x, y in person.places])
+        off = np.maximum(np.linalg.norm(xy[None] - stands_m[:, None], axis=2) - _STEP_M, 0.0)
+        return at_ns, np.exp(-0.5 * (off / self._settings.stand_sigma_m) ** 2)
+
+    def who(
+        self, slot_id: str, interval_ns: tuple[int, int], current: Sequence[Reach] = (), taken: Sequence[Touch] = ()
+    ) -> list[Touch]:
         """Everybody who may have touched the slot between two instants, best first.
 
-        `current`: reaches that still go on.
+        `current`: reaches that still go on. `taken`: who took other items of this change, each with the reach first.
         """
         s = self._settings
         slack = round(s.attribution_slack_s * 1e9)
@@ -123,28 +165,33 @@ class Attribution:
                     continue
                 chance = dict(reach.slots).get(slot_id, 0.0)
                 # A reach that has explained another change is less free for this one.
-                chance *= s.second_item_of_a_reach ** person.used.get(reach.reach_id, 0)
+                used = sum(1 for touch in taken if touch.reaches and touch.reaches[0][0].reach_id == reach.reach_id)
+                chance *= s.second_item_of_a_reach ** (person.used.get(reach.reach_id, 0) + used)
                 if chance >= s.min_slot_chance:
                     fitting.append((reach, chance))
             fitting.sort(key=_best_first)
             hand = max((c for _, c in fitting), default=0.0)
             near = s.palm_near_weight * self._palm_near(slot_id, person, t0, t1)
-            weight = (s.unseen_hand + near + hand) * self._dwell(slot_id, person, t0, t1)
+            units = sum(1 for touch in taken if touch.track_id == track_id)
+            weight = (s.unseen_hand + near + hand) * self._dwell(slot_id, person, t0, t1, units)
             if weight > s.min_touch_weight:
                 touches[track_id] = Touch(track_id, weight, tuple(fitting))
         merged = self._without_doubles(touches, t0, t1)
         return sorted(merged, key=lambda t: (-t.weight, t.track_id))
 
-    def _dwell(self, slot_id: str, person: _Person, t0: int, t1: int) -> float:
-        """0 to 1: how long the person was where one reaches the slot from, less what other things took; 0.5 is 1 s."""
-        gondola, shelf, slot = self._layout.slot_by_id[slot_id]
-        stand = gondola.to_world((slot.start_m + slot.end_m) / 2, 0.45, shelf.height_m)[:2]
-        seconds = 0.0
-        for at, x, y in person.places:
-            if t0 - _PLACE_EVERY_NS <= at <= t1 + _PLACE_EVERY_NS:
-                off = max(np.hypot(x - stand[0], y - stand[1]) - 0.15, 0.0)
-                seconds += np.exp(-0.5 * (off / self._settings.stand_sigma_m) ** 2) * _PLACE_EVERY_NS / 1e9
-        done = sum(1 for g, a, b in person.explained if g == gondola.id and a < t1 and b > t0)
+    def _dwell(self, slot_id: str, person: _Person, t0: int, t1: int, done: int = 0) -> float:
+        """0 to 1: how long the person was where one reaches the slot, less what other things took; 0.5 is 1 s.
+
+        `done`: how many of those are not remembered yet.
+        """
+        index = self._slot_ids.index(slot_id)
+        if not person.places:
+            return 0.0
+        at_ns, near = self._near(person, self._stands_m[[index]])
+        there = (at_ns >= t0 - _PLACE_EVERY_NS) & (at_ns <= t1 + _PLACE_EVERY_NS)
+        seconds = float(near[0] @ there) * _PLACE_EVERY_NS / 1e9
+        gondola_id = self._gondola_ids[index]
+        done += sum(1 for g, a, b in person.explained if g == gondola_id and a < t1 and b > t0)
         seconds -= min(done * self._settings.seconds_per_item, 0.8 * seconds)
         return seconds / (seconds + 1.0)
 
@@ -179,6 +226,11 @@ class Attribution:
         first = {at: (x, y) for at, x, y in self._people[a].places if t0 - 2e9 <= at <= t1 + 2e9}
         gaps = [np.hypot(x - first[at][0], y - first[at][1]) for at, x, y in self._people[b].places if at in first]
         return bool(gaps) and float(np.median(gaps)) < self._settings.double_track_m
+
+
+def _stand_m(gondola: Gondola, shelf: Shelf, slot: Slot) -> np.ndarray:
+    """Where on the floor (2,) one stands to reach a slot."""
+    return gondola.to_world((slot.start_m + slot.end_m) / 2, 0.45, shelf.height_m)[:2]
 
 
 def _best_first(reach_chance: tuple[Reach, float]) -> tuple:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from pipeline.shelf.views import SlotView, group_by_camera, visible_front
 NOISE_GREY = 5.0  # sensor noise and compression after a 3 x 3 mean, grey levels
 _SAMPLES_PER_CM = 1.5
 _MIN_VISIBLE = 0.3
+_GAP_NS = 1_000_000_000
+"""Between looks is less than this, unless somebody hides the slot."""
+_GAPS_KEPT = 40
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,16 @@ class _Watched:
     picture: SlotPicture | None = None
     samples: np.ndarray | None = None
     seen_ns: int = 0
+    since_ns: int = 0
+    """Since when it has been looking as it does."""
+    unseen: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_GAPS_KEPT))
+    """Last clear sight before, and first after, somebody stood in front; the newest last."""
     pending: list[tuple[SlotPicture, np.ndarray]] = field(default_factory=list)
+
+    def saw(self, at_ns: int) -> None:
+        if at_ns - self.seen_ns > _GAP_NS:
+            self.unseen.append((self.seen_ns, at_ns))
+        self.seen_ns = at_ns
 
 
 class SlotWatch:
@@ -188,6 +201,15 @@ class SlotWatch:
         """When the camera last saw the slot clear and as it is settled; 0 for never."""
         return self._of(view).seen_ns
 
+    def same_before_ns(self, view: SlotView, at_ns: int) -> int:
+        """When the camera had last seen the slot clear at `at_ns`, looking as it does now; if it looked otherwise then,
+        since when it has been looking so."""
+        watched = self._of(view)
+        for before, after in reversed(watched.unseen):
+            if before <= at_ns < after:
+                return max(before, watched.since_ns)
+        return max(min(at_ns, watched.seen_ns), watched.since_ns)
+
     def picture(self, view: SlotView) -> SlotPicture | None:
         """A picture of the settled look; None as long as the slot has not been seen clear."""
         return self._of(view).picture
@@ -227,7 +249,7 @@ class SlotWatch:
                 watched.picture = SlotPicture(at_ns, image[y1:y2, x1:x2].copy())
             # Follows the light slowly.
             watched.samples = seen if watched.samples is None else 0.7 * watched.samples + 0.3 * seen
-            watched.seen_ns = at_ns
+            watched.saw(at_ns)
             watched.pending.clear()
             return None
         if watched.pending and self.gap(view, watched.pending[-1][1], seen) >= s.same_view:
@@ -245,6 +267,7 @@ class SlotWatch:
             view, watched.picture, picture, watched.seen_ns, first.at_ns, self.gap(view, watched.samples, seen),
             watched.samples,
         )  # fmt: skip
-        watched.picture, watched.samples, watched.seen_ns = picture, seen, picture.at_ns
+        watched.picture, watched.samples, watched.since_ns = picture, seen, first.at_ns
+        watched.saw(picture.at_ns)
         watched.pending = []
         return change

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.shelf.change import SlotChange, SlotWatch
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.views import SlotView
+
+_APART_NS = 1_000_000_000
 
 
 @dataclass
@@ -16,6 +18,7 @@ class Episode:
     """One slot that looks different. `changes`: camera id -> what it looked like before all of it, and last.
 
     `early`: not every camera that sees the slot well has seen it clear since. `asked_ns`: when that was last tried.
+    `known_ns`: a camera saw then what has been decided before, so all of this is later.
     """
 
     slot_id: str
@@ -24,6 +27,7 @@ class Episode:
     latest_ns: int
     early: bool = False
     asked_ns: int = 0
+    known_ns: int = 0
     changes: dict[str, SlotChange] = field(default_factory=dict)
 
     @property
@@ -31,7 +35,23 @@ class Episode:
         """Between which two instants the slot was touched, as far as all cameras together know."""
         after = min(c.after_ns for c in self.changes.values())
         before = max((c.before_ns for c in self.changes.values() if c.before_ns < after), default=after)
-        return before, after
+        return min(max(before, self.known_ns), after), after
+
+    def parts(self, seen_ns: Callable[[SlotView], int]) -> list[Episode]:
+        """The episode, or several, one after the other: what a camera saw before the slot was hidden from it may be
+        less than what another one saw afterwards.
+
+        `seen_ns`: until when a view showed what it shows now.
+        """
+        parts: list[Episode] = []
+        until_ns = 0
+        for camera_id, change in sorted(self.changes.items(), key=lambda item: (item[1].after_ns, item[0])):
+            if not parts or change.after_ns > until_ns + _APART_NS:
+                known_ns = max(self.known_ns, until_ns)
+                parts.append(replace(self, started_ns=change.after_ns, known_ns=known_ns, changes={}))
+            parts[-1].changes[camera_id] = change
+            until_ns = max(until_ns, seen_ns(change.view))
+        return parts
 
 
 class Episodes:
@@ -42,12 +62,14 @@ class Episodes:
         self._watch = watch
         self._settings = settings
         self._open: dict[str, Episode] = {}
+        self._known_ns: dict[str, int] = {}
 
     def add(self, change: SlotChange) -> None:
         slot_id, camera_id = change.view.slot_id, change.view.camera_id
         episode = self._open.get(slot_id)
         if episode is None:
-            episode = Episode(slot_id, change.view.gondola_id, change.after_ns, change.after_ns)
+            known_ns = self._known_ns.get(slot_id, 0)
+            episode = Episode(slot_id, change.view.gondola_id, change.after_ns, change.after_ns, known_ns=known_ns)
             self._open[slot_id] = episode
         earlier = episode.changes.get(camera_id)
         if earlier is not None:
@@ -80,6 +102,11 @@ class Episodes:
     def reopen(self, episode: Episode) -> None:
         """Wait on with one that could not be decided early."""
         self._open[episode.slot_id] = episode
+
+    def decided(self, episode: Episode) -> None:
+        """Whatever happens at the slot from now on is later than what a camera saw of this."""
+        seen_ns = max(self._watch.seen_ns(change.view) for change in episode.changes.values())
+        self._known_ns[episode.slot_id] = max(seen_ns, self._known_ns.get(episode.slot_id, 0))
 
     def take(self, slot_ids: set[str] | None = None) -> list[Episode]:
         """Take out the episodes of these slots, or all, however little is known."""

@@ -56,10 +56,18 @@ class Reporter:
             self._event(episode, touches, verdict, reach, quantities, k) for k, (reach, quantities) in enumerate(parts)
         ]
 
+    def shared(self, episode: Episode, shares: Sequence[list[Touch]], verdict: Verdict) -> list[ShelfEvent]:
+        """One event for each of several items that several people took: `shares`, who may have taken each."""
+        one = ((1, verdict.quantities[0][1]), *verdict.quantities[1:])
+        return [
+            self._event(episode, touches, verdict, touches[0].reaches[0][0] if touches[0].reaches else None, one, k)
+            for k, touches in enumerate(shares)
+        ]
+
     def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:
         s = self._settings
         t0, t1 = episode.interval_ns
-        at_ns = t1
+        at_ns = self._who.stood_ns(touches[0].track_id, episode.slot_id, (t0, t1)) or t1
         if reach is not None:
             self._who.use(reach, 1, episode.slot_id, verdict.kind)
             t0, t1 = reach.t0_ns, reach.t1_ns

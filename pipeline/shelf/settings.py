@@ -114,6 +114,8 @@ class ShelfSettings:
     (measured on the two-person visits: 14 of 15 right at a mean probability of 0.8 without it)."""
     second_item_of_a_reach: float = 0.15
     """Weight of a reach that has already explained the change of another slot."""
+    shares_from: float = 0.35
+    """Of several items that went at once each may be somebody else's, where others are so likely against the first."""
     min_slot_chance: float = 0.02
     unseen_hand: float = 0.05
     """Chance that stands in for a hand that was not seen in a slot: standing there counts too."""
@@ -127,8 +129,13 @@ class ShelfSettings:
     left_behind_s: float = 10.0
     """What changed at the shelves where somebody stood so shortly before leaving is settled before their bill, reach
     or no reach ..."""
-    left_behind_dwell: float = 0.2
-    """... if they stood there for more than a quarter of a second or so."""
+    left_behind_stay_s: float = 0.25
+    """... if they stood there for so long."""
+    await_shelf_s: float = 15.0
+    """The bill of somebody who has left waits so long at most until shelves at which they stood are seen again, which
+    others hid since ..."""
+    await_stay_s: float = 1.0
+    """... if they stood there for so long."""
     min_touch_weight: float = 0.002
     double_track_m: float = 0.4
     """Two tracks closer than that all the time are one person found twice; people stand further apart."""
@@ -164,6 +171,5 @@ class ShelfSettings:
     body_every_s: float = 0.5
     body_pictures_s: float = 20.0
     """How far back it can be seen who carried what."""
-    body_looks: int = 10
     carries_floor: float = 0.2
     """Chance of seeing a product on somebody who does not carry it, or on nobody who put it in a bag."""

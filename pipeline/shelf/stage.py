@@ -100,6 +100,16 @@ class ShelfStage:
         }  # fmt: skip
         return unseen + self._decide(self._episodes.ready(now_ns, touched_ns))
 
+    def awaits(self, track_id: str, left_ns: int) -> bool:
+        """Did others hide a shelf at which this person stood, who left at `left_ns`, ever since? What is missing there
+        will show once they have gone; False when that has been waited for long enough."""
+        s = self._settings
+        if self._now_ns - left_ns > s.await_shelf_s * 1e9:
+            return False
+        seen_ns = {slot: max(map(self._watch.seen_ns, views)) for slot, views in self._views.items() if views}
+        known = {slot: at_ns for slot, at_ns in seen_ns.items() if at_ns > 0}
+        return any(stay_s >= s.await_stay_s for stay_s in self._who.stays_s(track_id, known).values())
+
     def flush(self, track_id: str | None = None) -> list[ShelfEvent]:
         """Settle what this track (or everybody) touched with what is known now; nothing is left open for it."""
         events = []
@@ -204,11 +214,12 @@ class ShelfStage:
     def _decide(self, episodes: Sequence[Episode]) -> list[ShelfEvent]:
         """Settle episodes, the ones that are surest about the person first: what is explained leaves less doubt."""
         current = self._reaches.current()
-        events, left = [], list(episodes)
+        events, left = [], [[e] if e.early else e.parts(self._watch.seen_ns) for e in episodes]
         while left:
-            asked = [(e, self._who.who(e.slot_id, e.interval_ns, current)) for e in left]
-            episode, touches = max(asked, key=lambda et: (surety(et[1]), et[0].slot_id))
-            left.remove(episode)
+            asked = [(parts, self._who.who(parts[0].slot_id, parts[0].interval_ns, current)) for parts in left]
+            parts, touches = max(asked, key=lambda pt: (surety(pt[1]), pt[0][0].slot_id))
+            episode = parts.pop(0)
+            left = [parts for parts in left if parts]
             if touches:  # else nobody was near: the light, or a camera that was knocked
                 events += self._settle(episode, touches)
         return sorted(events, key=lambda e: (e.at_ns, e.event_id))
@@ -230,19 +241,42 @@ class ShelfStage:
         if episode.early and min(verdict.kind_probability, verdict.quantities[0][1]) < s.sure:
             self._episodes.reopen(episode)
             return []
+        self._episodes.decided(episode)
         if verdict.pick + verdict.put_back < s.min_event_probability or self._is_undone(
             episode.slot_id, verdict, likely
         ):
             return []
-        events = self._reporter.events(episode, touches, verdict, likely)
+        shares = self._shares(episode, touches, verdict, planned)
+        if len(shares) > 1:
+            events = self._reporter.shared(episode, shares, verdict)
+        else:
+            events = self._reporter.events(episode, touches, verdict, likely)
         if self._explain is not None:
             hands = [self._hand_pictures.of(reach) for reach in likely]
             for event in events:
                 self._explain(Explanation(event, verdict, tuple(episode.changes.values()), tuple(clues), tuple(hands)))
-        self._remember(person.track_id, episode, verdict)
-        for _ in range(verdict.quantities[0][0]):
-            self._who.explain(person.track_id, episode.gondola_id, episode.interval_ns)
+        self._rows.add(episode.slot_id, episode.interval_ns[1], verdict.places)
+        for share in shares:
+            self._remember(share[0].track_id, verdict, len(shares))
+        for k in range(verdict.quantities[0][0]):
+            self._who.explain(shares[k % len(shares)][0].track_id, episode.gondola_id, episode.interval_ns)
         return events
+
+    def _shares(
+        self, episode: Episode, touches: list[Touch], verdict: Verdict, planned: str | None
+    ) -> list[list[Touch]]:
+        """Who took what of several items: for each of them the people, best first, where they are not all one person's;
+        else the people once."""
+        s = self._settings
+        others = [t for t in touches[1:] if t.weight >= s.shares_from * touches[0].weight]
+        shares = [touches]
+        for _ in range(1, verdict.quantities[0][0] if others else 1):
+            taken = [share[0] for share in shares]
+            again = self._who.who(episode.slot_id, episode.interval_ns, self._reaches.current(), taken)
+            if not again:
+                return [touches]
+            shares.append(self._by_carried(episode, again, planned))
+        return shares if len({share[0].track_id for share in shares}) > 1 else [touches]
 
     def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
         """Would every reach that fits have undone at this slot what it did there?
@@ -266,8 +300,9 @@ class ShelfStage:
             if change is not None:
                 compared.append((view, change.before.crop, change.after.crop, change.difference, change.before_ns))
             elif self._watch.seen_ns(view) > episode.started_ns and not self._watch.is_unsettled(view):
+                # As it was when the camera saw it last, which may be before what was decided meanwhile without it.
                 same = self._watch.picture(view).crop
-                compared.append((view, same, same, 0.0, episode.started_ns))
+                compared.append((view, same, same, 0.0, self._watch.same_before_ns(view, episode.interval_ns[0])))
         pitch_m, classes = self._pitch_m(episode.slot_id), len(self._catalogue.gtins)
         nothing = Front(float("nan"), 0.0, np.zeros(classes))
         seen = [nothing] * (2 * len(compared))
@@ -290,11 +325,18 @@ class ShelfStage:
         there = [slot for slot, standing in self._standing.items() if standing == gtin]
         out = []
         for touch in touches:
-            seen = self._bodies.carries(self._network, touch.track_id, index, there, episode.interval_ns[0])
+            seen = self._bodies.carries(self._network, touch.track_id, index, there, self._since_ns(episode, touch))
             if seen is not None:
                 touch = replace(touch, weight=touch.weight * (s.carries_floor + seen))
             out.append(touch)
         return sorted(out, key=lambda t: (-t.weight, t.track_id))
+
+    def _since_ns(self, episode: Episode, touch: Touch) -> int:
+        """From when on the person may have carried what they took: the likeliest reach, or the middle of their stay."""
+        if touch.reaches:
+            return touch.reaches[0][0].t0_ns
+        stood_ns = self._who.stood_ns(touch.track_id, episode.slot_id, episode.interval_ns)
+        return stood_ns or episode.interval_ns[0]
 
     def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
         """What the hand seemed to hold before and after a reach."""
@@ -304,11 +346,10 @@ class ShelfStage:
         seen = in_hand(self._network, [*record.before, *record.after], len(self._catalogue.gtins))
         return seen[: len(record.before)], seen[len(record.before) :]
 
-    def _remember(self, track_id: str, episode: Episode, verdict: Verdict) -> None:
-        """What the person holds now, and where the slot's row begins."""
-        self._rows.add(episode.slot_id, episode.interval_ns[1], verdict.places)
+    def _remember(self, track_id: str, verdict: Verdict, shares: int) -> None:
+        """What the person holds now, who has one of so many shares of it."""
         held = self._held.setdefault(track_id, {})
-        count = sum(q * p for q, p in verdict.quantities)
+        count = sum(q * p for q, p in verdict.quantities) / shares
         sign = 1 if verdict.kind == "pick" else -1
         for gtin, chance in verdict.products:
             held[gtin] = max(held.get(gtin, 0.0) + sign * chance * verdict.kind_probability * count, 0.0)
