@@ -50,10 +50,12 @@ def at(seconds: float) -> int:
 
 class Shop:
     """Plays paths through a gate keeper: track id -> list of (seconds, x, y), straight in between, seen from the first
-    to the last point except in the `hidden` spans."""
+    to the last point except in the `hidden` spans. `on_exit` sees each exit and says whether it is closed."""
 
-    def __init__(self, layout, paths, taps=(), hidden=None, shelf_events=(), until_s=30.0, notes=()):
-        self.events, self.exits, self.closings = [], [], []
+    def __init__(
+        self, layout, paths, taps=(), hidden=None, shelf_events=(), until_s=30.0, notes=(), on_exit=lambda left: True
+    ):
+        self.events, self.exits, self.closings, self._on_exit = [], [], [], on_exit
         keeper = self.keeper = GateKeeper(layout)
         seen = {}
         waiting = sorted(taps, key=lambda t: t.at_ns)
@@ -83,8 +85,9 @@ class Shop:
 
     def _see_out(self, keeper, update):
         for left in update.exits:
-            self.exits.append(left)
-            self.closings.append(keeper.close(left))
+            if self._on_exit(left):
+                self.exits.append(left)
+                self.closings.append(keeper.close(left))
 
     def bound(self):
         """shopper -> track ids."""

@@ -171,5 +171,7 @@ class ShelfSettings:
     body_every_s: float = 0.5
     body_pictures_s: float = 20.0
     """How far back it can be seen who carried what."""
-    carries_floor: float = 0.2
+    carries_floor: float = 0.1
     """Chance of seeing a product on somebody who does not carry it, or on nobody who put it in a bag."""
+    carries_power: float = 1.5
+    """Low scores are mostly something else: .15 counts as .06, .9 as .85."""

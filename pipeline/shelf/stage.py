@@ -275,7 +275,7 @@ class ShelfStage:
             again = self._who.who(episode.slot_id, episode.interval_ns, self._reaches.current(), taken)
             if not again:
                 return [touches]
-            shares.append(self._by_carried(episode, again, planned))
+            shares.append(self._by_carried(episode, again, planned, taken))
         return shares if len({share[0].track_id for share in shares}) > 1 else [touches]
 
     def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
@@ -316,8 +316,13 @@ class ShelfStage:
             for i, (view, before, after, gap, before_ns) in enumerate(compared)
         ]  # fmt: skip
 
-    def _by_carried(self, episode: Episode, touches: list[Touch], gtin: str | None) -> list[Touch]:
-        """The same people weighed by who is seen with the product since, where it is not clear who was at the slot."""
+    def _by_carried(
+        self, episode: Episode, touches: list[Touch], gtin: str | None, taken: Sequence[Touch] = ()
+    ) -> list[Touch]:
+        """The same people weighed by who is seen with the product since, where it is not clear who was at the slot.
+
+        `taken`: who took other items of it: that they carry one says nothing of another.
+        """
         s = self._settings
         if self._network is None or gtin is None or surety(touches) >= s.sure:
             return touches
@@ -327,7 +332,8 @@ class ShelfStage:
         for touch in touches:
             seen = self._bodies.carries(self._network, touch.track_id, index, there, self._since_ns(episode, touch))
             if seen is not None:
-                touch = replace(touch, weight=touch.weight * (s.carries_floor + seen))
+                seen *= touch.track_id not in {t.track_id for t in taken}
+                touch = replace(touch, weight=touch.weight * (s.carries_floor + seen**s.carries_power))
             out.append(touch)
         return sorted(out, key=lambda t: (-t.weight, t.track_id))
 

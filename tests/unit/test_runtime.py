@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import runtime
 from pipeline.errors import LayoutError, RecordingError
-from tests.scripted_shop import ANNA, BEN, BREAD, COLA, START_NS, S, Visitor, stages, write_recording
+from tests.scripted_shop import ANNA, BEN, BREAD, COLA, START_NS, S, ScriptedShelf, Visitor, stages, write_recording
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,39 @@ def test_each_shopper_who_leaves_gets_a_receipt(finished):
     assert not anna["held_for_review"] and ben["held_for_review"]
     assert abs(anna["left_at_ns"] - START_NS - ANNA.leaves_s * S) <= 0.2 * S
     assert (summary.visits, summary.receipts, summary.held_for_review) == (2, 2, 1)
+
+
+class HiddenShelf(ScriptedShelf):
+    """Nothing can be said until `until_s`, when those who stand before the shelf have gone; `waits`: and it says so."""
+
+    until_s, waits, now_ns = 9.4, True, 0
+
+    def update(self, perceived):
+        self.now_ns = perceived.frame_set.mid_ns
+        return super().update(perceived)
+
+    def awaits(self, track_id, left_ns):
+        return self.waits and self._is_hidden()
+
+    def _is_hidden(self):
+        return self.now_ns < START_NS + self.until_s * S
+
+    def _until(self, at_ns, track_id):
+        return [] if self._is_hidden() else super()._until(at_ns, track_id)
+
+
+@pytest.mark.parametrize(("waits", "billed"), [(True, {BREAD: 1}), (False, {})])
+def test_a_bill_waits_for_shelves_that_others_hide(recording, tmp_path, waits, billed):
+    def make(shop):
+        made = stages()(shop)
+        shelf = HiddenShelf(made.shelf.visitors)
+        shelf.waits = waits
+        return dataclasses.replace(made, shelf=shelf)
+
+    run(recording, tmp_path, make)
+    anna = next(r for r in receipts(tmp_path) if r["shopper_id"] == "anna")
+    assert items(anna) == billed
+    assert abs(anna["left_at_ns"] - START_NS - ANNA.leaves_s * S) <= 0.2 * S
 
 
 def test_each_receipt_is_paid_with_the_test_provider(finished):

@@ -23,3 +23,14 @@ def test_who_really_comes_back_is_waited_for(layout):
     back += [(20, 0.2, 1.2), (21, 0.2, 1.2)]
     shop = Shop(layout, {"t1": STAYS, "t2": back}, [Tap(at(1.5), "anna", party_size=2)])
     assert len(ends_s(shop)) == 1 and ends_s(shop)[0] > 19
+
+
+def test_an_exit_says_when_a_label_of_theirs_is_seen_inside_again(layout):
+    """Anna leaves at 6 s and her visit is not closed at once; somebody with her label walks in again at 8 s."""
+    walk = [(1, 0.4, 1), (1.6, 0.6, 1), (3, 3, 1.4), (6, 0.1, 1.2), (7.5, 0.1, 1.2), (9, 2, 1.4), (10, 2.5, 1.4)]
+    told = []
+    shop = Shop(layout, {"t1": walk}, [Tap(at(1.5), "anna")], on_exit=lambda left: told.append(left) or False)
+    assert told and not told[0].returning
+    assert any(left.returning for left in told)
+    assert {left.at_ns for left in told} == {told[0].at_ns}
+    assert len(shop.closings) == 0
