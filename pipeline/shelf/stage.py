@@ -10,7 +10,6 @@ where no camera can see the products is reported with what the planogram offers,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +31,7 @@ from pipeline.shelf.reporting import Reporter
 from pipeline.shelf.rows import match_rows
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.sight import Front, InHand, Network, fronts, in_hand
+from pipeline.shelf.takers import Takers, surety
 from pipeline.shelf.views import people_boxes, slot_views
 
 
@@ -70,6 +70,7 @@ class ShelfStage:
         self._who = Attribution(layout, s)
         self._identifier = Identifier(catalogue, s)
         self._standing = dict(planogram.slots)
+        self._takers = Takers(self._who, self._bodies, product_network, catalogue, self._standing, s)
         self._reporter = Reporter(layout, catalogue, self._standing, self._who, s)
         self._explain = explain
         self._rows = RowHistory()
@@ -224,10 +225,11 @@ class ShelfStage:
                 events += self._settle(episode, touches)
         return sorted(events, key=lambda e: (e.at_ns, e.event_id))
 
-    def _settle(self, episode: Episode, touches: list[Touch]) -> list[ShelfEvent]:
+    def _settle(self, episode: Episode, there: list[Touch]) -> list[ShelfEvent]:
+        """What happened, and whose it is, of those who may have been `there`."""
         s = self._settings
         planned = self._standing.get(episode.slot_id)
-        touches = self._by_carried(episode, touches, planned)
+        touches = self._takers.weighed(episode, there, planned)
         person = touches[0]
         clues = self._clues(episode)
         likely = separate([r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]], s.same_reach_s)
@@ -246,7 +248,7 @@ class ShelfStage:
             episode.slot_id, verdict, likely
         ):
             return []
-        shares = self._shares(episode, touches, verdict, planned)
+        shares = self._takers.shares(episode, there, verdict, planned, self._reaches.current())
         if len(shares) > 1:
             events = self._reporter.shared(episode, shares, verdict)
         else:
@@ -261,22 +263,6 @@ class ShelfStage:
         for k in range(verdict.quantities[0][0]):
             self._who.explain(shares[k % len(shares)][0].track_id, episode.gondola_id, episode.interval_ns)
         return events
-
-    def _shares(
-        self, episode: Episode, touches: list[Touch], verdict: Verdict, planned: str | None
-    ) -> list[list[Touch]]:
-        """Who took what of several items: for each of them the people, best first, where they are not all one person's;
-        else the people once."""
-        s = self._settings
-        others = [t for t in touches[1:] if t.weight >= s.shares_from * touches[0].weight]
-        shares = [touches]
-        for _ in range(1, verdict.quantities[0][0] if others else 1):
-            taken = [share[0] for share in shares]
-            again = self._who.who(episode.slot_id, episode.interval_ns, self._reaches.current(), taken)
-            if not again:
-                return [touches]
-            shares.append(self._by_carried(episode, again, planned, taken))
-        return shares if len({share[0].track_id for share in shares}) > 1 else [touches]
 
     def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
         """Would every reach that fits have undone at this slot what it did there?
@@ -315,34 +301,6 @@ class ShelfStage:
             )
             for i, (view, before, after, gap, before_ns) in enumerate(compared)
         ]  # fmt: skip
-
-    def _by_carried(
-        self, episode: Episode, touches: list[Touch], gtin: str | None, taken: Sequence[Touch] = ()
-    ) -> list[Touch]:
-        """The same people weighed by who is seen with the product since, where it is not clear who was at the slot.
-
-        `taken`: who took other items of it: that they carry one says nothing of another.
-        """
-        s = self._settings
-        if self._network is None or gtin is None or surety(touches) >= s.sure:
-            return touches
-        index = self._catalogue.gtins.index(gtin)
-        there = [slot for slot, standing in self._standing.items() if standing == gtin]
-        out = []
-        for touch in touches:
-            seen = self._bodies.carries(self._network, touch.track_id, index, there, self._since_ns(episode, touch))
-            if seen is not None:
-                seen *= touch.track_id not in {t.track_id for t in taken}
-                touch = replace(touch, weight=touch.weight * (s.carries_floor + seen**s.carries_power))
-            out.append(touch)
-        return sorted(out, key=lambda t: (-t.weight, t.track_id))
-
-    def _since_ns(self, episode: Episode, touch: Touch) -> int:
-        """From when on the person may have carried what they took: the likeliest reach, or the middle of their stay."""
-        if touch.reaches:
-            return touch.reaches[0][0].t0_ns
-        stood_ns = self._who.stood_ns(touch.track_id, episode.slot_id, episode.interval_ns)
-        return stood_ns or episode.interval_ns[0]
 
     def _in_hand(self, reach: Reach) -> tuple[list[InHand], list[InHand]]:
         """What the hand seemed to hold before and after a reach."""
@@ -386,8 +344,3 @@ def separate(reaches: Sequence[Reach], apart_s: float) -> list[Reach]:
         if all(reach.t0_ns > k.t1_ns + apart_s * 1e9 or reach.t1_ns < k.t0_ns - apart_s * 1e9 for k in kept):
             kept.append(reach)
     return kept
-
-
-def surety(touches: Sequence[Touch]) -> float:
-    """Share of the likeliest person."""
-    return touches[0].weight / sum(t.weight for t in touches) if touches else 0.0

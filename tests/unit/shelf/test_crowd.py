@@ -14,7 +14,9 @@ from pipeline.shelf.attribute import Attribution
 from pipeline.shelf.carried import BodyPicture, BodyPictures
 from pipeline.shelf.change import SlotChange, SlotPicture, SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
+from pipeline.shelf.identify import Verdict, fresh_places
 from pipeline.shelf.settings import ShelfSettings
+from pipeline.shelf.takers import Takers
 from pipeline.shelf.views import slot_views
 from tests.unit.shelf.test_stage import Play
 
@@ -94,7 +96,8 @@ def reach(track_id, t_s, chance=0.6):
     )  # fmt: skip
 
 
-def test_of_two_items_each_has_a_taker_of_its_own(layout):
+def two_at_the_shelf(layout):
+    """Both stood there and reached in, one after the other."""
     who = Attribution(layout, SETTINGS)
     stand = layout.gondola_by_id["g1"].to_world(0.45, 0.45, 0.8)[:2]
     for k in range(20):
@@ -103,10 +106,48 @@ def test_of_two_items_each_has_a_taker_of_its_own(layout):
             who.add_place(FloorTrack(track_id, at_ns, xy_m, 0.01 * np.eye(2), np.zeros(2), at_ns))
     who.add_reach(reach("t1", 8, 0.7))
     who.add_reach(reach("t2", 9, 0.5))
+    return who
+
+
+def test_of_two_items_each_has_a_taker_of_its_own(layout):
+    who = two_at_the_shelf(layout)
     first = who.who(SLOT, (7 * S, 12 * S))
     second = who.who(SLOT, (7 * S, 12 * S), taken=[first[0]])
     assert [touches[0].track_id for touches in (first, second)] == ["t1", "t2"]
     assert who.who(SLOT, (7 * S, 12 * S)) == first
+
+
+class Seen:
+    """Who is seen with the product since."""
+
+    def __init__(self, **scores):
+        self.scores = scores
+
+    def carries(self, network, track_id, class_index, slot_ids, since_ns):
+        return self.scores[track_id]
+
+
+def verdict(quantity):
+    return Verdict(0.99, 0.0, 0.01, (), ((quantity, 0.95), (3 - quantity, 0.05)), fresh_places())
+
+
+@pytest.mark.parametrize(
+    ("quantity", "scores", "expected"),
+    [
+        (2, {"t1": 0.0, "t2": 0.0}, ["t1", "t2"]),
+        (2, {"t1": 0.8, "t2": 0.1}, ["t1", "t2"]),  # she is seen with one; that says nothing of the other
+        (2, {"t1": 0.1, "t2": 0.8}, ["t2", "t1"]),
+        (1, {"t1": 0.0, "t2": 0.0}, ["t1"]),
+        (1, {"t1": 0.0, "t2": 0.9}, ["t2"]),
+    ],
+)
+def test_each_item_goes_to_who_is_seen_with_it(layout, catalogue, planogram, quantity, scores, expected):
+    who = two_at_the_shelf(layout)
+    takers = Takers(who, Seen(**scores), object(), catalogue, planogram.slots, SETTINGS)
+    episode = Episode(SLOT, "g1", 12 * S, 12 * S, changes={"cam1": change(None, 7, 12)})
+    gtin = planogram.slots[SLOT]
+    shares = takers.shares(episode, who.who(SLOT, episode.interval_ns), verdict(quantity), gtin, ())
+    assert [share[0].track_id for share in shares] == expected
 
 
 def wrist_picture(mine, theirs):
