@@ -49,7 +49,7 @@ class Reporter:
         quantity = verdict.quantities[0][0]
         reaches = sorted(likely[:quantity], key=lambda r: r.t0_ns)
         if len(reaches) >= quantity:
-            parts = [(reach, ((1, verdict.quantities[0][1]), *verdict.quantities[1:])) for reach in reaches]
+            parts = [(reach, ((1, at_least(verdict.quantities, k + 1)),)) for k, reach in enumerate(reaches)]
         else:
             parts = [(person.reaches[0][0] if person.reaches else None, verdict.quantities)]
         return [
@@ -58,11 +58,13 @@ class Reporter:
 
     def shared(self, episode: Episode, shares: Sequence[list[Touch]], verdict: Verdict) -> list[ShelfEvent]:
         """One event for each of several items that several people took: `shares`, who may have taken each."""
-        one = ((1, verdict.quantities[0][1]), *verdict.quantities[1:])
         return [
-            self._event(episode, touches, verdict, touches[0].reaches[0][0] if touches[0].reaches else None, one, k)
+            self._event(
+                episode, touches, verdict, touches[0].reaches[0][0] if touches[0].reaches else None,
+                ((1, at_least(verdict.quantities, k + 1)),), k,
+            )
             for k, touches in enumerate(shares)
-        ]
+        ]  # fmt: skip
 
     def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:
         s = self._settings
@@ -86,7 +88,7 @@ class Reporter:
             reasons.append(TAKEN_OR_PUT_BACK)
         if verdict.products[0][1] < s.sure:
             reasons.append(LOOK_ALIKE)
-        if verdict.quantities[0][1] < s.sure:
+        if merged(quantities)[0][1] < s.sure:
             reasons.append(UNCLEAR_QUANTITY)
         if reach is None:
             reasons.append(NO_HAND)
@@ -144,6 +146,11 @@ class Reporter:
             ),
             reason=reason,
         )  # fmt: skip
+
+
+def at_least(quantities: Sequence[tuple[int, float]], number: int) -> float:
+    """Probability that there were so many: what the event of the last of them is worth."""
+    return min(sum(p for quantity, p in quantities if quantity >= number), 1.0)
 
 
 def merged(quantities: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

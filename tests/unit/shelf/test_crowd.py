@@ -10,11 +10,13 @@ import pytest
 
 from models.crops import CropWindow
 from pipeline.messages import FloorTrack, Reach
+from pipeline.reasons import UNCLEAR_QUANTITY
 from pipeline.shelf.attribute import Attribution
 from pipeline.shelf.carried import BodyPicture, BodyPictures
 from pipeline.shelf.change import SlotChange, SlotPicture, SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
 from pipeline.shelf.identify import Verdict, fresh_places
+from pipeline.shelf.reporting import Reporter, at_least
 from pipeline.shelf.settings import ShelfSettings
 from pipeline.shelf.takers import Takers
 from pipeline.shelf.views import slot_views
@@ -214,3 +216,24 @@ def test_who_was_alone_has_nothing_to_wait_for(crowd):
     crowd.reach("t1", SLOT, change=1)
     crowd.stay({"t1": ((0.4, 0.8), None)}, 2)
     assert not crowd.stage.awaits("t1", crowd.stage._now_ns)
+
+
+def test_an_item_is_as_sure_as_that_there_were_so_many():
+    quantities = ((2, 0.6), (1, 0.3), (3, 0.1))
+    assert [round(at_least(quantities, n), 3) for n in (1, 2, 3, 4)] == [1.0, 0.7, 0.1, 0.0]
+
+
+def test_the_second_item_of_two_is_not_surer_than_the_count(layout, catalogue, planogram):
+    """Each of two people has an event of their own; whether there was a second item at all is said with the second."""
+    who = two_at_the_shelf(layout)
+    seen = change(slot_views(layout, catalogue, planogram, SETTINGS)[SLOT][0], 7, 12)
+    episode = Episode(SLOT, "g1", 12 * S, 12 * S, changes={seen.view.camera_id: seen})
+    first = who.who(SLOT, episode.interval_ns)
+    shares = [first, who.who(SLOT, episode.interval_ns, taken=[first[0]])]
+    what = Verdict(0.99, 0.0, 0.01, ((planogram.slots[SLOT], 1.0),), ((2, 0.6), (1, 0.4)), fresh_places())
+    reporter = Reporter(layout, catalogue, planogram.slots, who, SETTINGS)
+    events = reporter.shared(episode, shares, what)
+    assert [(e.persons[0].value, e.quantities[0].value, e.quantities[0].probability) for e in events] == [
+        ("t1", "1", 1.0), ("t2", "1", 0.6),
+    ]  # fmt: skip
+    assert UNCLEAR_QUANTITY in events[1].reason and UNCLEAR_QUANTITY not in events[0].reason
