@@ -21,11 +21,13 @@ _STEP_M = 0.15
 
 @dataclass(frozen=True)
 class Touch:
-    """A person who may have touched a slot. `weight`: relative likelihood; `reaches`: theirs that fit, best first."""
+    """A person who may have touched a slot. `weight`: relative likelihood; `reaches`: theirs that fit, best first;
+    `carried`: how surely they are seen with the product since, where that was asked."""
 
     track_id: str
     weight: float
     reaches: tuple[tuple[Reach, float], ...]
+    carried: float = 0.0
 
 
 @dataclass

@@ -91,7 +91,7 @@ class Identifier:
             pitch_m: distance from one item's front to the next one's.
             places: (PLACES,), probabilities of where the row began before.
             held: what the person probably holds from the shop, GTIN -> expected number.
-            reaches: how many reaches may have touched the slot in between.
+            reaches: how many reaches may have touched the slot in between, or people are seen with its product since.
             hand_before, hand_after: crops of the hand on its way in and out.
         """
         moves = softmax(

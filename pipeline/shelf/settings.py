@@ -175,3 +175,5 @@ class ShelfSettings:
     """Chance of seeing a product on somebody who does not carry it, or on nobody who put it in a bag."""
     carries_power: float = 1.5
     """Low scores are mostly something else: .15 counts as .06, .9 as .85."""
+    carried_sure: float = 0.3
+    """From here on somebody is taken to carry it, when items are counted."""

@@ -235,7 +235,7 @@ class ShelfStage:
         likely = separate([r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]], s.same_reach_s)
         known = (
             clues, planned, self._pitch_m(episode.slot_id), self._rows.now(episode.slot_id),
-            self._held.get(person.track_id, {}), len(likely),
+            self._held.get(person.track_id, {}), max(len(likely), self._seen_with(touches, planned)),
         )  # fmt: skip
         verdict = self._identifier.decide(*known)
         if min(verdict.kind_probability, verdict.products[0][1]) < s.doubt and len(likely) == 1:
@@ -263,6 +263,11 @@ class ShelfStage:
         for k in range(verdict.quantities[0][0]):
             self._who.explain(shares[k % len(shares)][0].track_id, episode.gondola_id, episode.interval_ns)
         return events
+
+    def _seen_with(self, touches: Sequence[Touch], gtin: str | None) -> int:
+        """How many people are seen with the product since who had none before."""
+        held = {touch.track_id: self._held.get(touch.track_id, {}).get(gtin, 0.0) for touch in touches}
+        return sum(t.carried >= self._settings.carried_sure and held[t.track_id] < 0.5 for t in touches)
 
     def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
         """Would every reach that fits have undone at this slot what it did there?

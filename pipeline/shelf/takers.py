@@ -54,7 +54,7 @@ class Takers:
             seen = self._bodies.carries(self._network, touch.track_id, index, there, since_ns)
             if seen is not None:
                 told = 0.0 if touch.track_id in explained else seen**s.carries_power
-                touch = replace(touch, weight=touch.weight * (s.carries_floor + told))
+                touch = replace(touch, weight=touch.weight * (s.carries_floor + told), carried=seen)
             out.append(touch)
         return sorted(out, key=lambda t: (-t.weight, t.track_id))
 

@@ -11,7 +11,7 @@ import pytest
 from models.crops import CropWindow
 from pipeline.messages import FloorTrack, Reach
 from pipeline.reasons import UNCLEAR_QUANTITY
-from pipeline.shelf.attribute import Attribution
+from pipeline.shelf.attribute import Attribution, Touch
 from pipeline.shelf.carried import BodyPicture, BodyPictures
 from pipeline.shelf.change import SlotChange, SlotPicture, SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
@@ -36,6 +36,18 @@ def views(layout, catalogue, planogram):
 @pytest.fixture
 def watch(views):
     return SlotWatch(views, SETTINGS)
+
+
+@pytest.fixture
+def crowd(layout, catalogue, planogram, paint):
+    @cache
+    def picture(camera_id, missing):
+        return paint(layout, camera_id, dict(missing), planogram.slots)
+
+    p = Play(layout, catalogue, planogram, picture)
+    p.stay({})
+    p.stay({"t1": ((1.0, 0.8), None)}, 1.0)
+    return p
 
 
 def look(watch, view, picture, times_s, hidden=False):
@@ -152,6 +164,14 @@ def test_each_item_goes_to_who_is_seen_with_it(layout, catalogue, planogram, qua
     assert [share[0].track_id for share in shares] == expected
 
 
+@pytest.mark.parametrize(("held", "expected"), [({}, 2), ({"t2": 1.0}, 1)])
+def test_people_seen_with_the_product_count_unless_they_had_one_before(crowd, planogram, held, expected):
+    gtin = planogram.slots[SLOT]
+    crowd.stage._held = {track_id: {gtin: count} for track_id, count in held.items()}
+    touches = [Touch("t1", 0.5, (), 0.7), Touch("t2", 0.4, (), 0.4), Touch("t3", 0.3, (), 0.2)]
+    assert crowd.stage._seen_with(touches, gtin) == expected
+
+
 def wrist_picture(mine, theirs):
     return BodyPicture(
         "cam1", S, np.zeros((216, 216, 3), np.uint8), CropWindow(0, 0, 216), np.reshape(mine, (-1, 2)).astype(float),
@@ -184,18 +204,6 @@ def test_what_stands_in_a_shelf_is_known_to_cameras_that_do_not_watch_it(layout,
         box = np.array([*view.quad_px.min(0), *view.quad_px.max(0)])
         assert bodies._on_shelf(view.camera_id, box, [SLOT])
         assert not bodies._on_shelf(view.camera_id, box, ["g1.2.9"])
-
-
-@pytest.fixture
-def crowd(layout, catalogue, planogram, paint):
-    @cache
-    def picture(camera_id, missing):
-        return paint(layout, camera_id, dict(missing), planogram.slots)
-
-    p = Play(layout, catalogue, planogram, picture)
-    p.stay({})
-    p.stay({"t1": ((1.0, 0.8), None)}, 1.0)
-    return p
 
 
 def test_a_bill_waits_for_a_shelf_that_somebody_else_hides(crowd):
