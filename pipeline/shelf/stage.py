@@ -229,13 +229,15 @@ class ShelfStage:
         """What happened, and whose it is, of those who may have been `there`."""
         s = self._settings
         planned = self._standing.get(episode.slot_id)
-        touches = self._takers.weighed(episode, there, planned)
+        holders = {track_id for track_id, held in self._held.items() if held.get(planned, 0.0) >= 0.5}
+        touches = self._takers.weighed(episode, there, planned, holders)
+        seen_with = sum(t.carried >= s.carried_sure and t.track_id not in holders for t in touches)
         person = touches[0]
         clues = self._clues(episode)
         likely = separate([r for r, chance in person.reaches if chance >= 0.5 * person.reaches[0][1]], s.same_reach_s)
         known = (
             clues, planned, self._pitch_m(episode.slot_id), self._rows.now(episode.slot_id),
-            self._held.get(person.track_id, {}), max(len(likely), self._seen_with(touches, planned)),
+            self._held.get(person.track_id, {}), max(len(likely), seen_with),
         )  # fmt: skip
         verdict = self._identifier.decide(*known)
         if min(verdict.kind_probability, verdict.products[0][1]) < s.doubt and len(likely) == 1:
@@ -248,7 +250,7 @@ class ShelfStage:
             episode.slot_id, verdict, likely
         ):
             return []
-        shares = self._takers.shares(episode, there, verdict, planned, self._reaches.current())
+        shares = self._takers.shares(episode, there, verdict, planned, self._reaches.current(), holders)
         if len(shares) > 1:
             events = self._reporter.shared(episode, shares, verdict)
         else:
@@ -263,11 +265,6 @@ class ShelfStage:
         for k in range(verdict.quantities[0][0]):
             self._who.explain(shares[k % len(shares)][0].track_id, episode.gondola_id, episode.interval_ns)
         return events
-
-    def _seen_with(self, touches: Sequence[Touch], gtin: str | None) -> int:
-        """How many people are seen with the product since who had none before."""
-        held = {touch.track_id: self._held.get(touch.track_id, {}).get(gtin, 0.0) for touch in touches}
-        return sum(t.carried >= self._settings.carried_sure and held[t.track_id] < 0.5 for t in touches)
 
     def _is_undone(self, slot_id: str, verdict: Verdict, likely: Sequence[Reach]) -> bool:
         """Would every reach that fits have undone at this slot what it did there?

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from calibration.catalogue import Catalogue
@@ -36,43 +36,49 @@ class Takers:
         self._settings = settings
 
     def weighed(
-        self, episode: Episode, touches: list[Touch], gtin: str | None, taken: Sequence[Touch] = ()
+        self, episode: Episode, touches: list[Touch], gtin: str | None, holders: Collection[str] = ()
     ) -> list[Touch]:
         """The same people weighed by who is seen with the product since, where it is not clear who was at the slot.
 
-        `taken`: who took other items of it: that they carry one says nothing of another.
+        `holders`: who has one that is accounted for: that they are seen with it says nothing of another.
         """
         s = self._settings
         if self._network is None or gtin is None or surety(touches) >= s.sure:
             return touches
         index = self._catalogue.gtins.index(gtin)
         there = [slot for slot, standing in self._standing.items() if standing == gtin]
-        explained = {touch.track_id for touch in taken}
         out = []
         for touch in touches:
             since_ns = self._since_ns(episode, touch)
             seen = self._bodies.carries(self._network, touch.track_id, index, there, since_ns)
             if seen is not None:
-                told = 0.0 if touch.track_id in explained else seen**s.carries_power
+                told = 0.0 if touch.track_id in holders else seen**s.carries_power
                 touch = replace(touch, weight=touch.weight * (s.carries_floor + told), carried=seen)
             out.append(touch)
         return sorted(out, key=lambda t: (-t.weight, t.track_id))
 
     def shares(
-        self, episode: Episode, there: list[Touch], verdict: Verdict, gtin: str | None, current: Sequence[Reach]
+        self,
+        episode: Episode,
+        there: list[Touch],
+        verdict: Verdict,
+        gtin: str | None,
+        current: Sequence[Reach],
+        holders: Collection[str] = (),
     ) -> list[list[Touch]]:
         """Who took what of several items: for each of them the people, best first, where they are not all one person's;
-        else the people once. `there`: who may have been at the slot. `current`: reaches that still go on."""
+        else the people once. `there`: who may have been at the slot. `current`: reaches that still go on.
+        `holders`: as above."""
         least = self._settings.shares_from * there[0].weight
         others = [touch for touch in there[1:] if touch.weight >= least]
-        touches = self.weighed(episode, there, gtin)
+        touches = self.weighed(episode, there, gtin, holders)
         shares = [touches]
         for _ in range(1, verdict.quantities[0][0] if others else 1):
             taken = [share[0] for share in shares]
             again = self._who.who(episode.slot_id, episode.interval_ns, current, taken)
             if not again:
                 return [touches]
-            shares.append(self.weighed(episode, again, gtin, taken))
+            shares.append(self.weighed(episode, again, gtin, {*holders, *(touch.track_id for touch in taken)}))
         return shares if len({share[0].track_id for share in shares}) > 1 else [touches]
 
     def _since_ns(self, episode: Episode, touch: Touch) -> int:

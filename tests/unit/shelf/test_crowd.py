@@ -11,7 +11,7 @@ import pytest
 from models.crops import CropWindow
 from pipeline.messages import FloorTrack, Reach
 from pipeline.reasons import UNCLEAR_QUANTITY
-from pipeline.shelf.attribute import Attribution, Touch
+from pipeline.shelf.attribute import Attribution
 from pipeline.shelf.carried import BodyPicture, BodyPictures
 from pipeline.shelf.change import SlotChange, SlotPicture, SlotWatch
 from pipeline.shelf.episodes import Episode, Episodes
@@ -164,12 +164,14 @@ def test_each_item_goes_to_who_is_seen_with_it(layout, catalogue, planogram, qua
     assert [share[0].track_id for share in shares] == expected
 
 
-@pytest.mark.parametrize(("held", "expected"), [({}, 2), ({"t2": 1.0}, 1)])
-def test_people_seen_with_the_product_count_unless_they_had_one_before(crowd, planogram, held, expected):
-    gtin = planogram.slots[SLOT]
-    crowd.stage._held = {track_id: {gtin: count} for track_id, count in held.items()}
-    touches = [Touch("t1", 0.5, (), 0.7), Touch("t2", 0.4, (), 0.4), Touch("t3", 0.3, (), 0.2)]
-    assert crowd.stage._seen_with(touches, gtin) == expected
+@pytest.mark.parametrize(("holders", "first"), [((), "t2"), (("t2",), "t1")])
+def test_who_has_one_already_is_not_suspected_for_carrying_it(layout, catalogue, planogram, holders, first):
+    who = two_at_the_shelf(layout)
+    takers = Takers(who, Seen(t1=0.1, t2=0.9), object(), catalogue, planogram.slots, SETTINGS)
+    episode = Episode(SLOT, "g1", 12 * S, 12 * S, changes={"cam1": change(None, 7, 12)})
+    touches = takers.weighed(episode, who.who(SLOT, episode.interval_ns), planogram.slots[SLOT], holders)
+    assert touches[0].track_id == first
+    assert {touch.track_id: touch.carried for touch in touches} == {"t1": 0.1, "t2": 0.9}
 
 
 def wrist_picture(mine, theirs):
