@@ -72,8 +72,14 @@ class FloorPoints:
         return np.sqrt(np.linalg.eigvalsh(self.covariance[:, :2, :2])[:, -1])
 
 
-def floor_points(camera: Camera, people: Detections) -> FloorPoints:
-    """Floor points of all people in one picture."""
+def floor_points(
+    camera: Camera,
+    people: Detections,
+    variance: np.ndarray | None = None,
+    posture_sigma_m: float = POSTURE_SIGMA_M,
+) -> FloorPoints:
+    """Floor points of all people in one picture. `variance`: float64 (N,), how much more than the variances of this
+    module each detection's have; none: those. `posture_sigma_m`: room for posture in `covariance`."""
     n = len(people)
     if not n:
         return FloorPoints(*(np.zeros(shape) for shape in ((0, 3, 3), (0, 3), (0, 3), (0, 3, 3))), np.zeros(0, bool))
@@ -82,9 +88,10 @@ def floor_points(camera: Camera, people: Detections) -> FloorPoints:
     focal_px = (camera.matrix[0, 0] + camera.matrix[1, 1]) / 2
     equations = _equations(camera, pixels, SHARES)
     depth_m = np.full((n, len(SHARES)), 3.0)
+    spread = np.ones((n, 1)) if variance is None else np.sqrt(variance)[:, None]
     steps = 3 if boxes_only.any() else 2
     for step in range(steps):  # weights depend on the distance, and the box's corner at the feet on the pole's slant
-        information, vector = _weighted(equations, np.hypot(sigma_px / focal_px * depth_m, sigma_m))
+        information, vector = _weighted(equations, np.hypot(sigma_px / focal_px * depth_m, sigma_m) * spread)
         theta, covariance = with_height(information, vector, HEIGHT_M, LOOSE_HEIGHT_SIGMA_M)
         if step == steps - 1:
             break
@@ -94,7 +101,7 @@ def floor_points(camera: Camera, people: Detections) -> FloorPoints:
             _slant(camera, people, poles, boxes_only, pixels)
             equations[boxes_only, TOP:] = _equations(camera, pixels[boxes_only, TOP:], SHARES[TOP:])
             _distrust_hidden_feet(information, vector, boxes_only & (step == 1), sigma_m)
-    covariance = covariance + np.diag([POSTURE_SIGMA_M**2, POSTURE_SIGMA_M**2, 0])
+    covariance = covariance + np.diag([posture_sigma_m**2, posture_sigma_m**2, 0])
     return FloorPoints(information, vector, theta, covariance, np.isfinite(sigma_m).any(1))
 
 

@@ -60,13 +60,15 @@ class Bodies:
 @dataclass
 class Matches:
     """Who has which box. `box`: int (T, C), index into the sightings or -1. `mean` (T, 6), `covariance` (T, 6, 6): the
-    posterior. `quality`: (T,), see `Person`; `detected`: (T, C), the chance of a box. `changed`: bool (T,), who has
-    bent down or got up. `evidence`: (T,), log-likelihood of what the cameras saw and missed of each body."""
+    posterior. `quality`: (T,), see `Person`; `tall_m`: (T,), the height that the boxes' upper edges show, NaN if
+    none does; `detected`: (T, C), the chance of a box. `changed`: bool (T,), who has bent down or got up. `evidence`:
+    (T,), log-likelihood of what the cameras saw and missed of each body."""
 
     box: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
     quality: np.ndarray
+    tall_m: np.ndarray
     detected: np.ndarray
     changed: np.ndarray
     evidence: np.ndarray
@@ -124,9 +126,11 @@ class _Association:
         information, vector = _sum("information", self._blocks), _sum("vector", self._blocks)
         mean, covariance, logdet = solve(self._mean, self._prior, information, vector)
         covariance = (covariance + np.swapaxes(covariance, -1, -2)) / 2
+        looks = _sum("looks", self._blocks)
+        tall_m = np.where(looks > 0, _sum("tall", self._blocks) / np.maximum(looks, 1), np.nan)
         return Matches(
-            self._box, mean, covariance, _sum("quality", self._blocks), self._visible.detected.T,
-            self._changed, self._evidence(mean, information, logdet),
+            self._box, mean, covariance, _sum("quality", self._blocks), tall_m,
+            self._visible.detected.T, self._changed, self._evidence(mean, information, logdet),
         )  # fmt: skip
 
     def _look_again(self) -> None:

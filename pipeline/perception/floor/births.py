@@ -19,7 +19,7 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
     left = np.flatnonzero(free & ~seen.twin & (seen.score >= s.association.sure_score))
     if not len(left):
         return []
-    information, vector, theta, covariance, sigma_m = _places(seen, left, scene)
+    information, vector, theta, covariance, sigma_m = _places(seen, left, scene, s)
     usable = scene.zones.outside_m(theta[:, :2]) <= np.maximum(s.outside_m, np.minimum(1.5 * sigma_m, 0.75))
     waiting = [k for k in np.lexsort((seen.camera[left], sigma_m)) if usable[k]]
     out = []
@@ -57,7 +57,7 @@ def born(seen: Sightings, free: np.ndarray, scene: Scene, now_ns: int, s: FloorS
     return out
 
 
-def _places(seen: Sightings, left: np.ndarray, scene: Scene) -> tuple[np.ndarray, ...]:
+def _places(seen: Sightings, left: np.ndarray, scene: Scene, s: FloorSettings) -> tuple[np.ndarray, ...]:
     """Information (K, 3, 3), vector (K, 3), theta (K, 3), covariance (K, 3, 3), spread on the floor (K,) of boxes."""
     n = len(left)
     parts = [np.zeros((n, 3, 3)), np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros(n)]
@@ -67,7 +67,7 @@ def _places(seen: Sightings, left: np.ndarray, scene: Scene) -> tuple[np.ndarray
             continue
         rows = left[mine]
         people = Detections(seen.box_px[rows], seen.score[rows].astype(np.float32), seen.keypoints_px[rows])
-        points = floor_points(scene.cameras[camera_id], people)
+        points = floor_points(scene.cameras[camera_id], people, s.body.variance(seen.score[rows], seen.posed[rows]))
         for array, values in zip(
             parts, (points.information, points.vector, points.theta, points.covariance, points.floor_sigma_m),
             strict=True,

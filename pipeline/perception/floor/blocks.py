@@ -19,7 +19,8 @@ GATE_HEIGHTS = 0.5
 class Said:
     """What the matched boxes of some cameras say of T bodies, summed over the cameras. `information` (T, 6, 6),
     `vector` (T, 6) and `squares` (T,) of the measurements, `factor` (T,) the logs of their densities' factors.
-    `quality` (T,): how many boxes, each by how surely it is the body's; `heads` (T,): how many with its head."""
+    `quality` (T,): how many boxes, each by how surely it is the body's; `heads` (T,): how many with its head. `looks`
+    (T,): how many with an upper edge, whosever it is, and `tall` (T,) the sum of the heights that those show."""
 
     information: np.ndarray
     vector: np.ndarray
@@ -27,10 +28,12 @@ class Said:
     factor: np.ndarray
     quality: np.ndarray
     heads: np.ndarray
+    looks: np.ndarray
+    tall: np.ndarray
 
     @classmethod
     def nothing(cls, t: int) -> Said:
-        return cls(np.zeros((t, 6, 6)), np.zeros((t, 6)), np.zeros(t), np.zeros(t), np.zeros(t), np.zeros(t))
+        return cls(np.zeros((t, 6, 6)), np.zeros((t, 6)), *np.zeros((6, t)))
 
     def put(self, rows: np.ndarray, said: Said) -> None:
         """Say something else of some bodies (K,)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pipeline.perception.floor.blocks import Said
-from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP
+from pipeline.perception.floor.bodies import LEFT, RIGHT, TOP, H
 from pipeline.perception.floor.densities import LOG_2PI, Densities, at
 from pipeline.perception.floor.expect import Expectation, Visibility
 from pipeline.perception.floor.keypoints import KeyPoints
@@ -21,6 +21,10 @@ from pipeline.perception.floor.small import spd_inverse
 
 NEAR_SIGMAS = 4.5
 """Pairs of which not two of the sides and the upper edge are this near are not looked at."""
+_LEAST_RISE = 0.2
+"""An upper edge rises by less than this share of the box's height with a metre of somebody's only in steep views."""
+_ODD_M = 0.3
+"""Upper edges that show a height further than this from the one supposed show no height."""
 _LIMIT = np.array([np.inf, np.inf, -np.inf, -np.inf])[:, None]
 
 
@@ -117,11 +121,14 @@ def measurement(
     weighted = (j * weights).swapaxes(-1, -2)
     information, vector = np.zeros((t, 6, 6)), np.zeros((t, 6))
     information[:, :size, :size], vector[:, :size] = weighted @ j, (weighted @ y)[..., 0]
+    looks = ~seen.cut[n, TOP] & ~seen.posed[n]
+    higher_m = found.residual[TOP] / np.minimum(expected.jacobian[TOP, H, c, i], -_LEAST_RISE)
+    tall_m = at_mean[i, H] + np.clip(higher_m, -_ODD_M, _ODD_M)
     said = Said(
         information, vector, (weights * y**2).sum((1, 2)), np.bincount(i, factor, t),
         # Against the score that somebody seen whole has on average.
         np.bincount(i, sure * np.minimum(seen.score[n] * (1 + 1 / s.sharp), 1.0) * ~seen.twin[n], t),
-        np.bincount(i, found.used[TOP], t),
+        np.bincount(i, found.used[TOP], t), np.bincount(i, looks, t), np.bincount(i, looks * tall_m, t),
     )  # fmt: skip
     posed = np.flatnonzero(seen.posed[n])
     if len(posed):

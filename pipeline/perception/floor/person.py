@@ -9,16 +9,15 @@ width drawn back to the person's own; update in information form, so that any nu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pipeline.perception.floor.bodies import VX, VY, H, R
 from pipeline.perception.floor.settings import BodySettings
+from pipeline.perception.floor.stature import note_posture, sway
 
 COASTING_S = 0.3
-OUTLANDISH = 2.8
-"""Heights further from the mean than so many deviations are of people who do not stand."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Person:
     stature_m: float
     stature_sigma_m: float
     """Their height when they stand upright, as far as it is known; `mean[H]` is the height they have now."""
+    stature_tie_m2: float = 0.0
+    """Covariance of the two."""
     bent: bool = False
     """Bent, squatting, sitting or lying: of any height and width, until they stand up."""
     posed: bool = False
@@ -57,6 +58,8 @@ class Person:
     expected: float = 0.0
     quality: float = 0.0
     """Like `views`, each box weighed by how surely it is this person's."""
+    tall_m: float = np.nan
+    """The height that the upper edges of their boxes have shown of late, whether it can be theirs or not."""
     near: int = 0
     apart: int = 0
     at_door: bool = False
@@ -81,6 +84,13 @@ class Person:
     def xy_m(self) -> np.ndarray:
         return self.mean[:2]
 
+    def clone(self) -> Person:
+        """Another life of the same person; moments are shared, as they do not change."""
+        return replace(
+            self, sources=dict(self.sources), boxes=dict(self.boxes), trail=list(self.trail),
+            camera_tracks=dict(self.camera_tracks),
+        )  # fmt: skip
+
 
 def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, posed: bool, s: BodySettings) -> Person:
     """Somebody seen for the first time at theta (x, y, height)."""
@@ -92,33 +102,6 @@ def begin(theta: np.ndarray, covariance: np.ndarray, now_ns: int, posed: bool, s
     person = Person(mean, spread, now_ns, now_ns, now_ns, s.height_m, s.height_sigma_m, posed=posed)
     note_posture(person, s)
     return person
-
-
-def note_posture(person: Person, s: BodySettings, dt_s: float = 0.0) -> None:
-    """Who stands upright shows how tall they are; nobody who stands is as small or as tall as few people are. Who is
-    bent, though as tall as they are or as people are, has got up: a bent body of no height of its own is never
-    contradicted by its boxes."""
-    if person.bent and not _is_up(person, s, dt_s):
-        return
-    person.bent = False
-    if not person.posed and abs(person.mean[H] - s.height_m) > OUTLANDISH * s.height_sigma_m:
-        person.bent = True
-        person.stature_m, person.stature_sigma_m = s.height_m, s.height_sigma_m
-    else:
-        person.stature_m, person.stature_sigma_m = float(person.mean[H]), float(np.sqrt(person.covariance[H, H]))
-
-
-def _is_up(person: Person, s: BodySettings, dt_s: float) -> bool:
-    height_m, variance = person.mean[H], person.covariance[H, H]
-    if dt_s <= 0 or variance > s.risen_sigma_m**2:
-        return False
-    odds = np.log(s.rise_hz * dt_s)
-    for mean_m, sigma_m, sign in (
-        (person.stature_m, person.stature_sigma_m, 1), (s.bent_share * person.stature_m, s.bent_sigma_m, -1),
-    ):  # fmt: skip
-        spread = sigma_m**2 + variance
-        odds -= sign * 0.5 * ((height_m - mean_m) ** 2 / spread + np.log(spread))
-    return odds > 0
 
 
 def places_m(people: Sequence[Person]) -> np.ndarray:
@@ -155,7 +138,10 @@ def predict(
     noise[:, [VX, VY], [VX, VY]] = q * dt_s
     bent = np.array([p.bent for p in people])
     posed = np.array([p.posed for p in people])
-    noise[:, H, H] = np.where(bent, s.bent_drift_m, np.where(posed, s.posed_drift_m, s.stature_drift_m)) ** 2 * dt_s
+    noise[:, H, H] = np.where(bent, s.bent_drift_m, s.posed_drift_m) ** 2 * dt_s
+    up = np.flatnonzero(~bent & ~posed)
+    keep, own_m, f[up, H, H], noise[up, H, H] = sway([people[k] for k in up], covariance[up, H, H], dt_s, s)
+    predicted[up, H] += (1 - keep) * (own_m - predicted[up, H])
     noise[:, R, R] = np.where(bent, s.bent_drift_m / 2, s.width_drift_m) ** 2 * dt_s
     spread = f @ covariance @ f.transpose(0, 2, 1) + noise
     too_wide = np.sqrt(np.maximum((spread[:, 0, 0] + spread[:, 1, 1]) / 2 / s.greatest_sigma_m**2, 1.0))
@@ -167,21 +153,6 @@ def predict(
         person.trail.append(Moment(now_ns, predicted[k], spread[k], predicted[k], spread[k], f[k], False))
         person.views_before = len(person.boxes)
         person.sources, person.boxes = {}, {}
-
-
-def other_posture(people: Sequence[Person], dt_s: float, s: BodySettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean (T, 6), covariance (T, 6, 6), log odds (T,)) of predicted people, had each bent down or got up just now."""
-    mean = np.reshape([p.mean for p in people], (-1, 6)).copy()
-    covariance = np.reshape([p.covariance for p in people], (-1, 6, 6)).copy()
-    bent = np.array([p.bent for p in people], bool)
-    stature_m = np.array([p.stature_m for p in people])
-    mean[:, H] = np.where(bent, stature_m, s.bent_share * stature_m)
-    mean[:, R] = np.where(bent, s.half_width_m, mean[:, R])
-    for axis, upright in ((H, np.array([p.stature_sigma_m for p in people])), (R, s.half_width_sigma_m)):
-        covariance[:, axis, :] = covariance[:, :, axis] = 0.0
-        covariance[:, axis, axis] = np.where(bent, upright, s.bent_sigma_m / (1 + (axis == R))) ** 2
-    chance = np.where(bent, s.rise_hz, s.bend_hz) * max(dt_s, 1e-3)
-    return mean, covariance, np.log(chance / (1 + chance))
 
 
 def limit(mean: np.ndarray, s: BodySettings) -> np.ndarray:

@@ -16,11 +16,19 @@ class BodySettings:
     height_sigma_m: float = 0.10
     half_width_m: float = 0.31
     half_width_sigma_m: float = 0.05
-    stature_drift_m: float = 0.015
+    sway_m: float = 0.015
+    sway_s: float = 1.0
+    """Who stands upright is as tall as they are, give or take, and for so long: steps, a nod and the detector ..."""
+    stature_drift_m: float = 0.002
+    stature_doubt_m: float = 0.015
+    stature_young_s: float = 4.0
+    """... and stays so: what is known of their own height gets uncertain by this, a square root of a second; by more
+    until they were seen well, and alone, for some time: who comes in at the picture's edge or stoops is not as tall as
+    they seem. With key points, which follow every movement, the height simply drifts ..."""
     posed_drift_m: float = 0.10
     width_drift_m: float = 0.0075
-    """Random walk of who stands upright, a square root of a second: hardly any, but with key points, which follow every
-    movement ..."""
+    seen_sigma_m: float = 0.03
+    """Of how tall somebody seems by the upper edges of their boxes, in a second."""
     bent_share: float = 0.7
     bent_sigma_m: float = 0.25
     bent_drift_m: float = 0.25
@@ -62,6 +70,10 @@ class BodySettings:
     lean_sigma_m: float = 0.04
     stoop_sigma_m: float = 0.06
     """... and where those move them; who stoops a little is not as tall as they are."""
+
+    def variance(self, score: np.ndarray, posed: np.ndarray) -> np.ndarray:
+        """float64 (N,), for `floor_points`: of boxes with key points by their score, of others as it is."""
+        return np.where(posed, np.interp(score, *np.transpose(self.keypoint_variance)), 1.0)
 
 
 @dataclass(frozen=True)
@@ -162,15 +174,25 @@ class WorldSettings:
     """... which is also asked of somebody far from everybody whose head is not where it should be."""
     jumps: int = 2
     """... and people who may be where somebody unknown is seen."""
+    rename_s: float = 4.0
+    rename_gain: float = 2.0
+    rename_nats: float = 4.0
+    renames: int = 3
+    """Who met so lately may have been exchanged then, if how tall the two seem speaks for it by so many nats; the
+    chance of it, in nats, and how many pairs are tried."""
     branch_share: float = 4e-3
     """Worlds less likely than this only go on as expected."""
+    stay_nats: float = 2.0
+    """The story that was told goes on to be told while no other is likelier by this; not with key points."""
     worlds: int = 16
     ratio: float = 12.0
     """A world this much less likely than the best is dropped."""
     least_share: float = 1e-5
     same_m: float = 0.08
     same_m_s: float = 0.3
-    undecided_s: float = 8.0
+    near_share: float = 0.1
+    """People are in one cluster if they are close in a world as likely as this, or what one did tells of another."""
+    undecided_s: float = 20.0
     """So long after all are apart the best world is believed."""
     soft: bool = False
 
@@ -206,6 +228,8 @@ class FloorSettings:
     lost_s: float = 0.4
     reattach_speed_m_s: float = 1.8
     reattach_m: float = 0.6
+    reattach_misfit: float = 25.0
+    """Of heights: who is found is somebody who was lost only if they can be as tall; see `stature.misfit`."""
     gone_s: float = 0.6
     """Unseen for so long at a place where people leave: gone."""
     coast_s: float = 60.0
@@ -217,6 +241,12 @@ class FloorSettings:
     ghost_support: float = 0.35
     doubtful_quality: float = 0.3
     """Whose boxes, over some seconds, are so poor a share of what cameras should see lives on others' boxes: lost."""
+    doubted_quality: float = 0.7
+    worth_s: float = 2.0
+    worth_most: float = 10.0
+    least_worth: float = -6.0
+    """Of whose boxes a smaller share are surely theirs it is asked whether they are there at all: lost is whom the
+    pictures of the last seconds speak against by so many nats, of so many at most in one window."""
     report_lost_s: float = 1.0
     twin_m: float = 0.35
     doubtful_twin_m: float = 0.6

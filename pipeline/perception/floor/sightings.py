@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.camera import Camera
 from pipeline.messages import CameraTracks, Detections
-from pipeline.perception.body import EDGE_PX, HEIGHT_M, LOOSE_HEIGHT_SIGMA_M, PARTS, floor_points, with_height
+from pipeline.perception.body import EDGE_PX, PARTS, floor_points
 from pipeline.perception.floor.bodies import LEFT, RIGHT, CameraBank, undistorted_box
 from pipeline.perception.floor.nearby import Nearby
 from pipeline.perception.floor.settings import BodySettings
@@ -105,12 +105,12 @@ def sightings(
             edges[mine] = undistorted_box(of, box[mine])
         rows = ends[c] + np.flatnonzero(posed[mine])
         if len(rows):
-            points = floor_points(of, Detections(box_px[rows], score[rows], keypoints[rows]))
-            worth = 1 / np.interp(score[rows], *np.transpose(body.keypoint_variance))
-            information[rows] = worth[:, None, None] * points.information
-            vector[rows] = worth[:, None] * points.vector
-            theta[rows], covariance[rows] = with_height(information[rows], vector[rows], HEIGHT_M, LOOSE_HEIGHT_SIGMA_M)
-            covariance[rows] += np.diag([body.posture_sigma_m**2, body.posture_sigma_m**2, 0.0])
+            points = floor_points(
+                of, Detections(box_px[rows], score[rows], keypoints[rows]), body.variance(score[rows], posed[rows]),
+                body.posture_sigma_m,
+            )  # fmt: skip
+            information[rows], vector[rows] = points.information, points.vector
+            theta[rows], covariance[rows] = points.theta, points.covariance
     middle = (edges[:, LEFT] + edges[:, RIGHT]) / 2
     last = np.array([cameras[camera_id].size_px for camera_id in bank.ids]) - 1 - EDGE_PX
     cut = np.column_stack([box[:, :2] <= EDGE_PX, box[:, 2:] >= last[camera]])

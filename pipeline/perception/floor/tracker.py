@@ -17,12 +17,14 @@ from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
+from pipeline.perception.floor.bodies import H
 from pipeline.perception.floor.clothes import Clothes
-from pipeline.perception.floor.person import Person, distances_m, note_posture, places_m, predict
+from pipeline.perception.floor.person import Person, distances_m, places_m, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings, overlap, sightings
+from pipeline.perception.floor.stature import misfit, note_posture
 from pipeline.perception.floor.upkeep import Upkeep
 from pipeline.perception.floor.words import CameraWords
 from pipeline.perception.floor.worlds import Worlds
@@ -174,9 +176,12 @@ class FloorTracker:
         self._candidates = waiting
 
     def _lost_near(self, candidate: Person) -> Person | None:
-        """Of the people lost since before the candidate appeared, the one who had the shortest way for their time."""
+        """Of the people lost since before the candidate appeared, the one who had the shortest way for their time and
+        is as tall."""
         s = self._settings
-        best, best_ratio = None, 1.0
+        height_m, variance = float(candidate.mean[H]), float(candidate.covariance[H, H])
+        told = not (candidate.bent or candidate.posed)
+        best, least = None, np.inf
         for person in self.people:
             since_ns = person.lost_ns or person.seen_ns
             unseen_s = (candidate.born_ns - since_ns) / NS
@@ -184,8 +189,9 @@ class FloorTracker:
                 continue
             way_m = float(np.linalg.norm(person.xy_m - candidate.xy_m))
             ratio = way_m / (s.reattach_m + s.reattach_speed_m_s * max(unseen_s, 0.0))
-            if ratio < best_ratio:
-                best, best_ratio = person, ratio
+            apart = misfit(person, height_m, variance, s.body) if told else 0.0
+            if ratio < 1 and apart < s.reattach_misfit and ratio + apart / s.reattach_misfit < least:
+                best, least = person, ratio + apart / s.reattach_misfit
         return best
 
     def _take_over(self, lost: Person, found: Person) -> None:
@@ -216,9 +222,21 @@ class FloorTracker:
             if self._now_ns - was.since_ns > s.twin_s * NS and was.apart < s.twin_apart * was.looks:
                 self._lose(a if (a.alone_s, a.views) < (b.alone_s, b.views) else b)
         self._close = close
+        nobody = self._nobody(active)
         for person in active:
-            if person.boxes and person.expected > 8 and person.quality < s.doubtful_quality * person.expected:
+            poor = person.boxes and person.expected > 8 and person.quality < s.doubtful_quality * person.expected
+            if poor or person is nobody:
                 self._lose(person)
+
+    def _nobody(self, active: Sequence[Person]) -> Person | None:
+        """Whom the last seconds' pictures speak against most, if enough. One at a time: of two tracks of one body
+        either is nobody because the other is there."""
+        worth = self._worlds.worth
+        least = min(active, key=lambda p: worth.get(p.track_id, 0.0), default=None)
+        if least is None or worth.get(least.track_id, 0.0) >= self._settings.least_worth:
+            return None
+        worth.clear()
+        return least
 
     def _lose(self, person: Person) -> None:
         """Its boxes were others': where it went to with them says nothing."""

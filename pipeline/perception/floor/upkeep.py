@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.perception.floor.associate import Matches
+from pipeline.perception.floor.bodies import H
 from pipeline.perception.floor.clothes import Clothes
-from pipeline.perception.floor.person import Moment, Person, limit, note_posture, other_posture
+from pipeline.perception.floor.person import Moment, Person, limit
 from pipeline.perception.floor.settings import AssociationSettings, FloorSettings
 from pipeline.perception.floor.sightings import Sightings
+from pipeline.perception.floor.stature import note_posture, other_posture
 
 FADING_S = 3.5
 """Memory of support."""
+TALL_S = 0.8
+"""Memory of `Person.tall_m`."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ class Upkeep:
         mean, covariance = limit(matches.mean[rows], self.settings.body), matches.covariance[rows]
         chance = np.where(self.seen.looked, matches.detected[rows], 0.0)
         fade = float(np.exp(-self.dt_s / FADING_S))
+        latest = 1 - float(np.exp(-self.dt_s / TALL_S))
         changed = matches.changed[rows].tolist()
-        count, quality = has.sum(1).tolist(), matches.quality[rows].tolist()
+        count, quality, tall_m = has.sum(1).tolist(), matches.quality[rows].tolist(), matches.tall_m[rows].tolist()
         expected = np.where(has, 1.0, chance).sum(1).tolist()
         evidence = (has - 0.8 * chance * ~has).sum(1).tolist()
         of, cameras = np.nonzero(has)
@@ -54,6 +59,7 @@ class Upkeep:
         score, source, track = score.tolist(), self.seen.row[mine].tolist(), self.seen.track[mine].tolist()
         cameras, mine = cameras.tolist(), mine.tolist()
         for k, person in enumerate(people):
+            due = None if changed[k] else (float(person.mean[H]), float(person.covariance[H, H]))
             person.mean, person.covariance = mean[k], covariance[k]
             then = person.trail[-1]
             person.trail[-1] = Moment(
@@ -69,7 +75,10 @@ class Upkeep:
             person.bent ^= changed[k]
             if count[k]:
                 person.posed = posed[k]
-            note_posture(person, self.settings.body, self.dt_s)
+            if tall_m[k] == tall_m[k]:
+                was_m = person.tall_m if person.tall_m == person.tall_m else tall_m[k]
+                person.tall_m = was_m + latest * (tall_m[k] - was_m)
+            note_posture(person, self.settings.body, self.dt_s, due)
             part = slice(ends[k], ends[k + 1])
             person.boxes = dict(zip(cameras[part], mine[part], strict=True))
             person.sources = {self.camera_ids[c]: row for c, row in zip(cameras[part], source[part], strict=True)}

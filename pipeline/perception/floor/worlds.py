@@ -13,15 +13,17 @@ joint assignment over all cameras instead of a ranking of each camera's assignme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from pipeline.perception.floor.associate import Bodies, Matches, associate
+from pipeline.perception.floor.parts import parts, variants
 from pipeline.perception.floor.person import Person, distances_m
-from pipeline.perception.floor.settings import FloorSettings
+from pipeline.perception.floor.settings import FloorSettings, anew
 from pipeline.perception.floor.sightings import Sightings
+from pipeline.perception.floor.stature import exchanged, renamed, seems
 from pipeline.perception.floor.upkeep import Upkeep
 
 
@@ -35,7 +37,8 @@ class World:
 
 @dataclass
 class Cluster:
-    """`worlds`: best first, all of the same people. `apart_ns`: since when no two of them are close."""
+    """`worlds`: the one that is told first, then by weight; all of the same people. `apart_ns`: since when no two of
+    them are close."""
 
     worlds: list[World]
     apart_ns: int = 0
@@ -53,12 +56,13 @@ class Cluster:
 
 @dataclass
 class _Way:
-    """One way for a world to go on: where each of its people is looked for first, (n, 2)."""
+    """One way for a world to go on: where each of its people is looked for first, (n, 2). `without`: a question only,
+    what cameras would say if this one of them were nobody."""
 
     cluster: int
     world: World
     start: np.ndarray
-    cost: float = 0.0
+    without: str = ""
 
 
 class Worlds:
@@ -68,6 +72,11 @@ class Worlds:
         self._all = settings
         self._s = settings.worlds
         self.clusters: list[Cluster] = []
+        self._met_ns: dict[tuple[str, str], int] = {}
+        """Who was so near to whom that they may have been exchanged, and when that was last."""
+        self.worth: dict[str, float] = {}
+        """Track id -> nats by which the last seconds' pictures are likelier with this person than without, of who may
+        be nobody."""
 
     def members(self) -> set[str]:
         return {track_id for cluster in self.clusters for track_id in cluster.ids}
@@ -92,7 +101,7 @@ class Worlds:
             if len(cluster.worlds) > 1:
                 self._keep(cluster, here)
             if len(cluster.worlds) > 1 and cluster.ids:
-                clusters.append(cluster)
+                clusters += [part for part in self._parts(cluster) if len(part.worlds) > 1]
         place = {p.track_id: k for k, p in enumerate(people)}
         group = np.arange(len(people))
         for cluster in clusters:
@@ -101,10 +110,13 @@ class Worlds:
         away = self._apart(people)
         for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True):
             group[group == group[k]] = group[i]
-        out = []
+        self._remember(people, away, now_ns)
+        for i, k in self._strangers(people):
+            group[group == group[k]] = group[i]
+        out, undecided = [], {track_id for c in clusters for track_id in c.ids}
         for label, size in zip(*np.unique(group, return_counts=True), strict=True):
             # Who is alone is a group by their own number.
-            if size < 2 and not self._is_lost(people[label], candidates):
+            if size < 2 and people[label].track_id not in undecided and not self._is_lost(people[label], candidates):
                 continue
             rows = np.flatnonzero(group == label)
             names = {people[k].track_id for k in rows}
@@ -117,6 +129,13 @@ class Worlds:
                 continue  # nothing more will come of it: the best world stays
             out.append(cluster)
         self.clusters = out
+
+    def _remember(self, people: Sequence[Person], away: np.ndarray, now_ns: int) -> None:
+        """Who has met lately."""
+        since_ns = now_ns - round(self._s.rename_s * 1e9)
+        self._met_ns = {pair: at_ns for pair, at_ns in self._met_ns.items() if at_ns >= since_ns}
+        for i, k in np.argwhere(np.triu(away < self._s.close_m, 1)):
+            self._met_ns[tuple(sorted((people[i].track_id, people[k].track_id)))] = now_ns
 
     def _is_lost(self, person: Person, candidates: Sequence[Person]) -> bool:
         near = (float(np.abs(c.xy_m - person.xy_m).max()) < self._s.lonely_m for c in candidates)
@@ -148,6 +167,32 @@ class Worlds:
             world.people = [world.people[k] for k in keep]
         cluster.worlds = counted
 
+    def _parts(self, cluster: Cluster) -> list[Cluster]:
+        """The cluster, or several that have nothing to do with one another. Each world of a part is of the likeliest
+        world in which its people did that."""
+        if len(cluster.ids) < 2:
+            return [cluster]
+        s, chance = self._s, cluster.probabilities()
+        near = np.zeros((len(cluster.ids),) * 2, bool)
+        for world in (w for w, share in zip(cluster.worlds, chance, strict=True) if share > s.near_share):
+            near |= self._apart(world.people) < s.close_m
+            if near.all():
+                return [cluster]
+        story = variants(np.array([[p.mean for p in w.people] for w in cluster.worlds]), s.same_m, s.same_m_s)
+        groups = parts(chance, story, near)
+        if len(groups) == 1:
+            return [cluster]
+        out = []
+        for rows in groups:
+            _, first, which = np.unique(story[:, rows], axis=0, return_index=True, return_inverse=True)
+            weight = np.log(np.bincount(which.ravel(), chance))
+            order = np.argsort(-weight, kind="stable")
+            out.append(Cluster(
+                [World([cluster.worlds[first[k]].people[r] for r in rows], weight[k] - weight.max()) for k in order],
+                cluster.apart_ns,
+            ))  # fmt: skip
+        return out
+
     def _joined(self, clusters: list[Cluster]) -> Cluster:
         """One cluster of several: every world of one with every world of the others, as far as they count."""
         worlds = clusters[0].worlds
@@ -156,8 +201,8 @@ class Worlds:
             pairs = sorted(pairs, reverse=True)[: self._s.worlds]
             first_a, first_b, joined = set(), set(), []
             for weight, i, k in pairs:
-                a = worlds[i].people if i not in first_a else [clone(p) for p in worlds[i].people]
-                b = other.worlds[k].people if k not in first_b else [clone(p) for p in other.worlds[k].people]
+                a = worlds[i].people if i not in first_a else [p.clone() for p in worlds[i].people]
+                b = other.worlds[k].people if k not in first_b else [p.clone() for p in other.worlds[k].people]
                 first_a.add(i)
                 first_b.add(k)
                 joined.append(World([*a, *b], weight))
@@ -182,7 +227,9 @@ class Worlds:
             for way in self._ways(number, world, candidates if share > self._s.branch_share else None)
         ]
         if not ways:
+            self.worth = {}
             return []
+        ways += self._questions()
         group = [p for way in ways for p in way.world.people]
         count = np.array([len(way.world.people) for way in ways])
         world_of = np.repeat(np.arange(len(ways)), count)
@@ -207,20 +254,22 @@ class Worlds:
             ),
             self._all.body, upkeep.association, self._s.soft,
         )  # fmt: skip
-        weight = np.array([way.world.weight - way.cost for way in ways])
+        weight = np.array([way.world.weight for way in ways])
         weight += np.bincount(world_of, matches.evidence, len(ways))
+        self._answer(ways, weight, upkeep.dt_s)
         first = np.concatenate([[0], np.cumsum(count)])
         best, everybody, rows = [], [], []
         for number, cluster in enumerate(self.clusters):
-            mine = [k for k, way in enumerate(ways) if way.cluster == number]
+            mine = [k for k, way in enumerate(ways) if way.cluster == number and not way.without]
             kept = self._likeliest(mine, ways, weight, matches, first)
+            goes_on = mine[0]
+            if goes_on in kept and weight[goes_on] > weight[kept[0]] - self._stay_nats(cluster):
+                kept.insert(0, kept.pop(kept.index(goes_on)))
             used: set[int] = set()
             worlds = []
             for k in kept:
-                source = ways[k].world
-                copy = id(source) in used
-                used.add(id(source))
-                lives = [clone(p) for p in source.people] if copy else source.people
+                lives = [p.clone() if id(p) in used else p for p in ways[k].world.people]
+                used |= {id(p) for p in lives}
                 worlds.append((World(lives, weight[k] - weight[kept[0]]), first[k]))
             for world, row in worlds:
                 everybody += world.people
@@ -229,6 +278,35 @@ class Worlds:
             best += cluster.worlds[0].people
         upkeep.settle(everybody, np.array(rows, int), matches)
         return best
+
+    def _stay_nats(self, cluster: Cluster) -> float:
+        """The story that was told goes on to be told while no other is likelier by this: names would go back and forth.
+        With key points, which tell more, that is worse."""
+        return 0.0 if any(p.posed for p in cluster.worlds[0].people) else self._s.stay_nats
+
+    def _questions(self) -> list[_Way]:
+        """The best worlds without those who have few boxes that are surely theirs."""
+        ways = []
+        for number, cluster in enumerate(self.clusters):
+            people = cluster.worlds[0].people
+            for person in people if len(people) > 1 else ():
+                if person.quality < self._all.doubted_quality * person.expected:
+                    others = [p for p in people if p is not person]
+                    start = np.stack([p.xy_m for p in others])
+                    ways.append(_Way(number, World(others, cluster.worlds[0].weight), start, person.track_id))
+        return ways
+
+    def _answer(self, ways: list[_Way], weight: np.ndarray, dt_s: float) -> None:
+        """Compare the best worlds, as expected, with what they would be without somebody."""
+        s, expected = self._all, {}
+        for k, way in enumerate(ways):
+            expected.setdefault(way.cluster, k)
+        fade, new = float(np.exp(-dt_s / s.worth_s)), anew(dt_s, s.body.lasting_s)
+        self.worth = {
+            way.without: fade * self.worth.get(way.without, 0.0)
+            + new * float(np.clip(weight[expected[way.cluster]] - weight[k], -s.worth_most, s.worth_most))
+            for k, way in enumerate(ways) if way.without
+        }  # fmt: skip
 
     def _ways(self, number: int, world: World, candidates: Sequence[Person] | None) -> list[_Way]:
         """How a world may go on; only as it is expected to where `candidates` is None."""
@@ -246,6 +324,7 @@ class Worlds:
                     start = xy.copy()
                     start[ring] = xy[np.roll(ring, turned)]
                     ways.append(_Way(number, world, start))
+        ways += [_Way(number, other, np.stack([p.xy_m for p in other.people])) for other in self._renamed(world)]
         unknown = np.reshape([c.xy_m for c in candidates if not c.track_id], (-1, 2))
         gap = distances_m(xy, unknown)
         jumps = [(gap[i, k], i, k) for i, k in zip(*np.nonzero(gap < self._s.jump_m), strict=True)]
@@ -254,6 +333,26 @@ class Worlds:
             start[i] = unknown[k]
             ways.append(_Way(number, world, start))
         return ways
+
+    def _strangers(self, people: Sequence[Person]) -> list[tuple[int, int]]:
+        """Pairs (of indices) who met lately and may have been exchanged then, by how tall they seem now; the likeliest
+        first."""
+        s, body = self._s, self._all.body
+        odd = [k for k, p in enumerate(people) if seems(p, p, body) > s.rename_gain]
+        found = []
+        for i, k in {(min(i, k), max(i, k)) for i in odd for k in range(len(people)) if i != k}:
+            if tuple(sorted((people[i].track_id, people[k].track_id))) in self._met_ns:
+                found.append((-exchanged(people[i], people[k], body), i, k))
+        return [(i, k) for gain, i, k in sorted(found) if -gain > s.rename_gain]
+
+    def _renamed(self, world: World) -> list[World]:
+        """The same bodies under each other's names, of two who may have been exchanged a while ago."""
+        out = []
+        for i, k in self._strangers(world.people)[: self._s.renames]:
+            people = list(world.people)
+            people[i], people[k] = (renamed(people[a], people[b], self._all.body) for a, b in ((k, i), (i, k)))
+            out.append(World(people, world.weight - self._s.rename_nats))
+        return out
 
     def _likeliest(
         self, mine: list[int], ways: list[_Way], weight: np.ndarray, matches: Matches, first: np.ndarray
@@ -276,11 +375,3 @@ class Worlds:
             else:
                 kept.append(k)
         return sorted(kept, key=lambda k: -weight[k])
-
-
-def clone(person: Person) -> Person:
-    """Another life of the same person; moments are shared, as they do not change."""
-    return replace(
-        person, sources=dict(person.sources), boxes=dict(person.boxes), trail=list(person.trail),
-        camera_tracks=dict(person.camera_tracks),
-    )  # fmt: skip

@@ -13,6 +13,7 @@ from pipeline.messages import CameraTracks, Detections
 from pipeline.perception.floor.bodies import CameraBank, outlines
 from pipeline.perception.floor.matching import Pairs, chance, choose
 from pipeline.perception.floor.nearby import Nearby
+from pipeline.perception.floor.parts import parts
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.small import solve, spd_inverse
 from pipeline.perception.floor.tracker import FloorTracker
@@ -180,3 +181,77 @@ def test_worlds_are_weighed_and_the_least_ones_dropped():
     worlds._keep(cluster, {people[0].track_id})
     assert len(cluster.worlds) == 2
     assert cluster.ids == []  # their state is the same in both: there is nothing to decide
+
+
+def test_people_who_have_nothing_to_do_with_one_another_are_parts_of_their_own():
+    """Two may be exchanged here, and two there; far apart, but not if one exchange always came with the other."""
+    here, there = [0, 0, 2, 2], [0, 1, 0, 1]
+    variant = np.array([here, here, there, there]).T
+    chance = np.outer([0.7, 0.3], [0.9, 0.1]).ravel()
+    nobody = np.zeros((4, 4), bool)
+    assert [list(p) for p in parts(chance, variant, nobody)] == [[0, 1], [2, 3]]
+    assert [list(p) for p in parts(np.array([0.7, 0.0, 0.0, 0.3]), variant, nobody)] == [[0, 1, 2, 3]]
+    near = nobody.copy()
+    near[0, 2] = near[2, 0] = True
+    assert [list(p) for p in parts(chance, variant, near)] == [[0, 1, 2, 3]]
+    # Whose place is the same in every world has nothing to do with anybody.
+    assert [list(p) for p in parts(chance, np.column_stack([variant, np.zeros(4, int)]), np.zeros((5, 5), bool))] == [
+        [0, 1], [2, 3], [4],
+    ]  # fmt: skip
+
+
+def test_the_parts_of_a_cluster_are_as_likely_as_its_worlds_were():
+    tracker, _ = meet((1.7, 1.7))
+    a, b = tracker.people
+
+    def world(weight, shift_a, shift_b):
+        people = [p.clone() for p in (a, b)]
+        for person, place, shift in zip(people, (1.0, 7.0), (shift_a, shift_b), strict=True):
+            person.mean = np.array([place + shift, 3.0, 1.7, 0.3, 0, 0])
+        return World(people, weight)
+
+    chances = {(0, 0): 0.63, (1, 0): 0.27, (0, 1): 0.07, (1, 1): 0.03}
+    cluster = Cluster([world(np.log(p), 0.5 * i, 0.5 * k) for (i, k), p in chances.items()])
+    first, second = Worlds(FloorSettings())._parts(cluster)
+    assert first.probabilities() == pytest.approx([0.7, 0.3]) and second.probabilities() == pytest.approx([0.9, 0.1])
+    assert [w.people[0].xy_m[0] for w in first.worlds + second.worlds] == pytest.approx([1.0, 1.5, 7.0, 7.5])
+
+
+def test_of_who_has_poor_boxes_it_is_asked_whether_they_are_there_at_all():
+    """A second track of somebody's body has never enough of its own; one that only seemed poor has."""
+    place, random = room(), np.random.default_rng(0)
+    tracker, worth = FloorTracker(place), []
+    for step in range(31):
+        at_ns = NS + step * NS // 10
+        people = [(3.8, 3.0, 1.75, 0.3), (4.3, 3.1, 1.6, 0.28), (4.2, 2.5, 1.68, 0.3)]
+        tracker.update(list(looks(place, people, at_ns, random)), at_ns)
+        if step == 25:
+            second = tracker.people[0].clone()
+            second.track_id, second.mean = "t0099", second.mean + [0.25, 0.4, 0, 0, 0, 0]
+            tracker.people.append(second)
+            for person in tracker.people:
+                person.quality = 0.5 * person.expected
+        elif step > 25:
+            worth.append(dict(tracker._worlds.worth))
+    assert worth[3]["t0099"] < -3
+    (alone,) = (p.track_id for p in tracker.people if np.linalg.norm(p.xy_m - (3.8, 3.0)) < 0.2)
+    assert worth[3][alone] > 2
+    assert sum(bool(p.lost_ns) for p in tracker.people) == 1
+
+
+def test_whom_the_pictures_speak_against_is_lost():
+    tracker, _ = meet((1.7, 1.7))
+    a, b = tracker.people
+    tracker._worlds.worth = {a.track_id: -1.0, b.track_id: -100.0}
+    tracker._part_twins(None)
+    assert not a.lost_ns and b.lost_ns
+
+
+def test_of_two_tracks_that_are_both_too_many_one_stays():
+    """Either is nobody because the other is there."""
+    tracker, _ = meet((1.7, 1.7))
+    a, b = tracker.people
+    tracker._worlds.worth = {a.track_id: -90.0, b.track_id: -100.0}
+    tracker._part_twins(None)
+    tracker._part_twins(None)
+    assert not a.lost_ns and b.lost_ns
