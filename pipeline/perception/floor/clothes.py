@@ -64,18 +64,42 @@ class Clothes:
                 total = (0 if person.look is None else person.look) + self._anew * found
                 person.look = total * np.minimum(1, s.most / np.maximum(total.sum(-1, keepdims=True), 1e-9))
 
+    def note(self, bodies: Sequence[Person], people: Sequence[Person]) -> bool:
+        """How far the boxes that each body had lately look like each of the people; False where nobody is known."""
+        gain = self.gains(people)
+        if gain is None:
+            return False
+        for body in bodies:
+            said = gain[:, list(body.boxes.values())].sum(1).tolist()
+            body.alike = {
+                other.track_id: self._keep * body.alike.get(other.track_id, 0.0) + self._anew * now
+                for other, now in zip(people, said, strict=True)
+            }
+        return True
+
+    def alike(self, body: Person, person: Person, people: Sequence[Person]) -> float:
+        """Nats by which the boxes that a body had lately look more like this person than like anybody else near it; 0
+        of who is not known."""
+        if person.look is None or not body.alike:
+            return 0.0
+        near = np.hypot(*(places_m(people) - body.xy_m).T) < self._s.exchange_m
+        others = [
+            body.alike.get(other.track_id, 0.0) for other, here in zip(people, near, strict=True)
+            if here and other is not person and other.look is not None
+        ]  # fmt: skip
+        return body.alike.get(person.track_id, 0.0) - max(others, default=0.0)
+
+    def better(self, body: Person, person: Person) -> float:
+        """Nats by which the boxes that a body had lately look more like this person than those of their own body."""
+        if person.look is None:
+            return 0.0
+        return body.alike.get(person.track_id, 0.0) - person.alike.get(person.track_id, 0.0)
+
     def exchanged(self, people: Sequence[Person]) -> Mapping[str, str]:
         """Track id -> whose body it is, of people who must have been exchanged: the boxes that each body had
         lately look like the other person's. Rings as well as pairs, of people who are near one another."""
-        gain = self.gains(people)
-        if gain is None:
+        if not self.note(people, people):
             return {}
-        for person in people:
-            mine = list(person.boxes.values())
-            person.alike = {
-                other.track_id: self._keep * person.alike.get(other.track_id, 0.0) + self._anew * float(said)
-                for other, said in zip(people, gain[:, mine].sum(1), strict=True)
-            }
         known = [p for p in people if p.look is not None]
         value = np.array([[body.alike[other.track_id] for other in known] for body in known])
         xy = places_m(known)

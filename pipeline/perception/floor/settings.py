@@ -247,6 +247,11 @@ class FloorSettings:
     least_worth: float = -6.0
     """Of whose boxes a smaller share are surely theirs it is asked whether they are there at all: lost is whom the
     pictures of the last seconds speak against by so many nats, of so many at most in one window."""
+    suspect_quality: float = 0.5
+    suspect_support: float = 0.7
+    suspect_m: float = 3.0
+    """Less poor a share, so near to where somebody unknown is, far from every door: that is them, if the unknown one
+    looks more like them than their body does, or is seen by so many of the cameras which should see them."""
     report_lost_s: float = 1.0
     twin_m: float = 0.35
     doubtful_twin_m: float = 0.6

@@ -60,6 +60,7 @@ class IdentityWatch:
         self._histories: dict[str, History] = {}
         self._meetings: dict[Pair, _Meeting] = {}
         self._leaps: dict[Pair, int] = {}
+        self._swaps: list[tuple[int, Pair]] = []
         self._reappearances = Reappearances(self._zones, self._settings)
         self._now_ns = 0
 
@@ -122,13 +123,22 @@ class IdentityWatch:
 
     def _corrected(self, floor_tracks: Sequence[FloorTrack]) -> list[Event]:
         """Labels that leapt to one another's places: the tracker knows better now who is who, and was wrong since they
-        came nearest lately. They were exchanged then, and are what they were from now on."""
+        came nearest lately. They were exchanged then, and are what they were from now on.
+
+        What the watch itself had told of that exchange is taken back, or it would be corrected twice.
+        """
         events: list[Event] = []
         first_ns = self._now_ns - round(self._settings.leap_back_s * NS)
         self._leaps = {pair: at_ns for pair, at_ns in self._leaps.items() if at_ns > first_ns}
+        self._swaps = [told for told in self._swaps if told[0] > first_ns]
         for ring in leapt(floor_tracks, self._histories, self._settings):
+            labels = {label for pair in ring for label in pair}
+            told = [swap for swap in self._swaps if labels.issuperset(swap[1])]
+            self._swaps = [swap for swap in self._swaps if swap not in told]
             since_ns = min(self._nearest_ns(pair, self._leaps.get(pair, first_ns)) for pair in ring)
-            for begins_ns, pairs in ((since_ns, ring), (self._now_ns, ring[::-1])):
+            since_ns = max([since_ns, *(at_ns + 1 for at_ns, _ in told)])
+            taken_back = [pair for _, pair in reversed(told)]
+            for begins_ns, pairs in ((since_ns, taken_back + ring), (self._now_ns, ring[::-1])):
                 # One after the other, as the order matters where there are three.
                 events += [self._exchange(pair, begins_ns + k, "labels leapt back") for k, pair in enumerate(pairs)]
             self._leaps.update(dict.fromkeys(ring, self._now_ns))
@@ -155,6 +165,7 @@ class IdentityWatch:
         told = meeting.told
         if exchanged >= s.sure:
             events = [self._swapped(pair, meeting, exchanged)]
+            self._swaps.append((meeting.closest_ns, pair))
             for label in pair:
                 self._histories[label].forget_before(meeting.near_ns)
         elif told is not None and exchanged <= (s.say if last else 1 - s.sure):

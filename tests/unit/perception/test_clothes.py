@@ -137,3 +137,28 @@ def test_nobody_takes_the_name_of_somebody_far_away(shop):
     store = Shop(shop)
     names = labels(store.stand([LEFT, (4.6, 2.0)], [RED, BLUE], 3.0), LEFT, (4.6, 2.0))
     assert labels(store.stand([LEFT, (4.6, 2.0)], [BLUE, RED], 3.0), LEFT, (4.6, 2.0)) == names
+
+
+def lose(shop, *names):
+    """As after a while on others' boxes."""
+    for person in shop.tracker.people:
+        if person.track_id in names:
+            person.lost_ns = shop.now_ns
+
+
+def test_who_is_found_again_is_whom_they_look_like_and_not_who_was_lost_nearest(shop):
+    floor = Shop(shop)
+    red, blue = labels(floor.stand([LEFT, RIGHT], [RED, BLUE], 3.0), LEFT, RIGHT)
+    lose(floor, red, blue)
+    floor.dark(0.5)
+    assert labels(floor.stand([LEFT], [BLUE], 1.5), LEFT) == [blue]
+
+
+@pytest.mark.parametrize(("wear", "found"), [(RED, True), (GREEN, False)])
+def test_somebody_unknown_inside_is_whose_track_lives_on_anothers_boxes(shop, wear, found):
+    """Red's body is grey now, and not much of one: red is whoever turns up in red, not whoever turns up in green."""
+    floor = Shop(shop, FloorSettings(suspect_quality=2.0, suspect_support=2.0))
+    red, _ = labels(floor.stand([LEFT, RIGHT], [RED, BLUE], 3.0), LEFT, RIGHT)
+    floor.stand([LEFT, RIGHT], [GREY, BLUE], 1.0)
+    third = labels(floor.stand([LEFT, RIGHT, THIRD], [GREY, BLUE, wear], 4.0), THIRD)[0]
+    assert (third == red) is found
