@@ -220,6 +220,9 @@ class FloorSettings:
     least_hits: int = 2
     support: float = 0.5
     """Share of the cameras which should see a candidate that must do so; a reflection or a poster is in one."""
+    steady_hits: int = 5
+    """At a door it is enough to be seen in so many windows, with key points, by a share `ghost_support` of them: where
+    people queue, they are in one another's way, and who is not known yet when the one before leaves gets their name."""
     beside_m: float = 0.5
     """A candidate so near to somebody must be seen apart from them, in one picture ..."""
     beside_hits: int = 3

@@ -161,10 +161,11 @@ class FloorTracker:
             recognised = self._recognised(candidate)
             lost = recognised or self._lost_near(candidate)
             needed = s.evidence if door or lost else s.evidence_inside
+            steady = door and candidate.posed and candidate.hits >= s.steady_hits
             enough = (
-                candidate.evidence >= needed
+                (candidate.evidence >= needed or steady)
                 and candidate.hits >= s.least_hits
-                and candidate.views >= s.support * candidate.expected
+                and candidate.views >= (s.ghost_support if steady else s.support) * candidate.expected
                 and (not near or candidate.apart >= min(s.beside_hits, candidate.near))
             )
             if not enough and not recognised:

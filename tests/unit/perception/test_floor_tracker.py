@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """One identity a person over all cameras."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.messages import CameraTracks, Detections
+from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.tracker import FloorTracker
 
 START_NS = 1_700_000_000_000_000_000
@@ -141,6 +144,19 @@ def test_a_reflection_in_one_camera_is_nobody(world):
         ]  # fmt: skip
         tracker.show(both, [(2, 2)])
     assert tracker.ids == ["t0001"]
+
+
+@pytest.mark.parametrize(("place", "somebody"), [((0.9, 2.0), True), ((3.5, 2.0), False)])
+def test_who_is_steadily_seen_at_a_gate_is_somebody_though_most_cameras_do_not_see_them(world, place, somebody):
+    """Others are in the way. Inside, where nobody appears, it may be a second box of somebody known."""
+    follow = Follow(world, settings=FloorSettings(support=0.6)).nothing(1.5)
+    for _ in range(8):
+        looks = world.look(follow.now_ns, [place])
+        for look in [look for look in looks if len(look.detections)][2:]:
+            looks[looks.index(look)] = replace(look, detections=Detections.empty(), track_id=np.zeros(0, int))
+        assert sum(len(look.detections) for look in looks) == 2
+        follow.show(looks)
+    assert bool(follow.last) is somebody
 
 
 def test_people_outside_the_shop_are_not_in_it(world):
