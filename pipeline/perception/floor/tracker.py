@@ -17,14 +17,13 @@ from calibration.layout import StoreLayout
 from pipeline.messages import CameraTracks, FloorTrack
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.births import born
-from pipeline.perception.floor.bodies import H
 from pipeline.perception.floor.clothes import Clothes
+from pipeline.perception.floor.known import Known, take_over
 from pipeline.perception.floor.person import Person, distances_m, places_m, predict
 from pipeline.perception.floor.scene import scene_of
 from pipeline.perception.floor.scores import Sharpness
 from pipeline.perception.floor.settings import FloorSettings
 from pipeline.perception.floor.sightings import Sightings, overlap, sightings
-from pipeline.perception.floor.stature import misfit, note_posture
 from pipeline.perception.floor.upkeep import Upkeep
 from pipeline.perception.floor.words import CameraWords
 from pipeline.perception.floor.worlds import Worlds
@@ -150,6 +149,7 @@ class FloorTracker:
         s = self._settings
         starting = self._now_ns - (self._first_ns or 0) <= s.start_s * NS
         self._upkeep.clothes.note([c for c in self._candidates if c.seen_ns == self._now_ns], self.people)
+        known = Known(self.people, self._upkeep.clothes, s)
         waiting = []
         for candidate in self._candidates:
             door = candidate.at_door or starting
@@ -158,8 +158,8 @@ class FloorTracker:
             if near and candidate.seen_ns == self._now_ns:
                 candidate.near += 1
                 candidate.apart += all(_seen_apart(p, candidate, seen) for p in near)
-            recognised = self._recognised(candidate)
-            lost = recognised or self._lost_near(candidate)
+            recognised = known.recognised(candidate)
+            lost = recognised or known.lost_near(candidate)
             needed = s.evidence if door or lost else s.evidence_inside
             steady = door and candidate.posed and candidate.hits >= s.steady_hits
             enough = (
@@ -170,8 +170,8 @@ class FloorTracker:
             )
             if not enough and not recognised:
                 waiting.append(candidate)
-            elif lost or (not door and (lost := self._suspected(candidate))):
-                self._take_over(lost, candidate)
+            elif lost or (not door and (lost := known.suspected(candidate))):
+                take_over(lost, candidate, s.body)
                 if recognised:
                     lost.quality = lost.expected = lost.views
             else:
@@ -179,77 +179,6 @@ class FloorTracker:
                 self._next_id += 1
                 self.people.append(candidate)
         self._candidates = waiting
-
-    def _recognised(self, candidate: Person) -> Person | None:
-        """The lost person, or the one whose track may live on others' boxes, whom a candidate surely looks like."""
-        s = self._settings
-        if candidate.hits < s.least_hits or not candidate.alike:
-            return None
-        missing = [p for p in self.people if p.lost_ns or self._suspect(p)]
-        nats = [self._alike(candidate, p) for p in missing]
-        best = int(np.argmax(nats)) if missing else 0
-        if not missing or nats[best] < s.appearance.exchange_nats or self._way(missing[best], candidate) > 1:
-            return None
-        return missing[best]
-
-    def _alike(self, candidate: Person, person: Person) -> float:
-        """Nats by which a candidate looks like this person: more than like others, and more than their body does."""
-        clothes = self._upkeep.clothes
-        nats = clothes.alike(candidate, person, self.people)
-        return nats if person.lost_ns else min(nats, clothes.better(candidate, person))
-
-    def _way(self, person: Person, candidate: Person) -> float:
-        """How far it is to the candidate, as a share of what they can have walked since they were lost or seen."""
-        s = self._settings
-        unseen_s = (candidate.born_ns - (person.lost_ns or person.seen_ns)) / NS
-        way_m = float(np.linalg.norm(person.xy_m - candidate.xy_m))
-        return way_m / (s.reattach_m + s.reattach_speed_m_s * max(unseen_s, 0.0))
-
-    def _lost_near(self, candidate: Person) -> Person | None:
-        """Of the people lost since before the candidate appeared, the one who had the shortest way for their time and
-        is as tall."""
-        s = self._settings
-        height_m, variance = float(candidate.mean[H]), float(candidate.covariance[H, H])
-        told = not (candidate.bent or candidate.posed)
-        best, least = None, np.inf
-        for person in self.people:
-            if not person.lost_ns and (candidate.born_ns - person.seen_ns) / NS < s.lost_s:
-                continue
-            ratio = self._way(person, candidate)
-            apart = misfit(person, height_m, variance, s.body) if told else 0.0
-            if ratio < 1 and apart < s.reattach_misfit and ratio + apart / s.reattach_misfit < least:
-                best, least = person, ratio + apart / s.reattach_misfit
-        return best
-
-    def _suspect(self, person: Person) -> bool:
-        return person.quality < self._settings.suspect_quality * person.expected
-
-    def _suspected(self, candidate: Person) -> Person | None:
-        """Nobody appears in the middle of a shop: it is somebody near whose track lives on others' boxes. The one whom
-        the candidate looks more like than their body does, or of a candidate seen well, the one who does so most.
-        (Names of those in between are put right by what they wear.)"""
-        s = self._settings
-        near = [
-            p for p in self.people if self._suspect(p) and np.linalg.norm(p.xy_m - candidate.xy_m) < s.suspect_m
-        ]  # fmt: skip
-        clothes = self._upkeep.clothes
-        alike = [p for p in near if clothes.alike(candidate, p, self.people) > 0]
-        better = [clothes.better(candidate, p) for p in alike]
-        if max(better, default=0.0) >= s.appearance.exchange_nats:
-            return alike[int(np.argmax(better))]
-        if candidate.views < s.suspect_support * candidate.expected:
-            return None
-        return min(near, key=lambda p: p.quality / p.expected, default=None)
-
-    def _take_over(self, lost: Person, found: Person) -> None:
-        lost.mean, lost.covariance, lost.trail = found.mean, found.covariance, found.trail
-        lost.seen_ns, lost.sure_ns, lost.sources = found.seen_ns, found.sure_ns, found.sources
-        lost.hits += found.hits
-        lost.bent = found.bent
-        note_posture(lost, self._settings.body)
-        lost.views, lost.expected, lost.quality, lost.lost_ns = found.views, found.expected, found.quality, 0
-        lost.camera_tracks, lost.alike = found.camera_tracks, found.alike
-        lost.look = lost.look if lost.look is not None else found.look
 
     def _part_twins(self, seen: Sightings) -> None:
         """Two tracks in one place that no camera sees apart share one person's boxes: the one with less is lost."""
