@@ -36,6 +36,7 @@ def track(
     ] = False,
 ) -> None:
     """Follow people over all cameras on recorded boxes, and write where each was in every frame."""
+    from pipeline.perception.floor.tracker import FloorTracker
     from pipeline.perception.follow import WatchedTracker, follow, frame_of
     from pipeline.perception.identity.said import said
     from pipeline.perception.recorded import load_boxes, load_room, with_region
@@ -46,7 +47,7 @@ def track(
     boxes = load_boxes(detections, sorted(room.camera_by_id))
     begin = time.perf_counter()
     rows, frames, people = [], 0, set()
-    floor = WatchedTracker(room)
+    floor = WatchedTracker(room) if ambiguous is not None else FloorTracker(room)
     for frame, tracks in follow(room, boxes, lookahead, floor):
         frames += 1
         people |= {t.track_id for t in tracks}

@@ -21,18 +21,15 @@ class WatchedTracker(FloorTracker):
         super().__init__(room)
         self._watch = IdentityWatch(room)
         self._events: list[Event] = []
-        self._labels: set[str] = set()
 
     def update(self, camera_tracks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]:
         tracks = super().update(camera_tracks, at_ns)
         self._events += self._watch.update(camera_tracks, tracks, at_ns)
-        self._labels |= {track.track_id for track in tracks}
         return tracks
 
     def finish(self) -> list[Event]:
         """All that was told; what is still open is judged now."""
-        for label in sorted(self._labels):
-            self._events += self._watch.flush(label)
+        self._events += self._watch.finish()
         return self._events
 
 

@@ -43,9 +43,8 @@ class Room:
     fps: float
     region: BaseGeometry
     entrances: tuple[Polygon, ...] = ()
-    gates: tuple = ()
-    gondolas: tuple = ()
-    obstacles_m: tuple = ()
+    store_id: str = "recording"
+    """In the events of who is who."""
 
 
 @dataclass(frozen=True)

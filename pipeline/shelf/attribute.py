@@ -29,6 +29,11 @@ class Touch:
     reaches: tuple[tuple[Reach, float], ...]
     carried: float = 0.0
 
+    @property
+    def reach(self) -> Reach | None:
+        """The one that fits best."""
+        return self.reaches[0][0] if self.reaches else None
+
 
 @dataclass
 class _Person:
@@ -53,6 +58,7 @@ class Attribution:
         self._settings = settings
         self._people: dict[str, _Person] = {}
         self._slot_ids = tuple(layout.slot_by_id)
+        self._slot_index = {slot_id: k for k, slot_id in enumerate(self._slot_ids)}
         self._gondola_ids = tuple(g.id for g, _, _ in layout.slot_by_id.values())
         self._stands_m = np.array([_stand_m(*where) for where in layout.slot_by_id.values()]).reshape(-1, 2)
 
@@ -128,7 +134,7 @@ class Attribution:
         person = self._people.get(track_id)
         if person is None or not person.places:
             return None
-        at_ns, near = self._near(person, self._stands_m[[self._slot_ids.index(slot_id)]])
+        at_ns, near = self._near(person, self._stands_m[[self._slot_index[slot_id]]])
         near = near[0] * (at_ns >= interval_ns[0]) * (at_ns <= interval_ns[1])
         if near.sum() < 1e-3:
             return None
@@ -167,7 +173,7 @@ class Attribution:
                     continue
                 chance = dict(reach.slots).get(slot_id, 0.0)
                 # A reach that has explained another change is less free for this one.
-                used = sum(1 for touch in taken if touch.reaches and touch.reaches[0][0].reach_id == reach.reach_id)
+                used = sum(1 for touch in taken if touch.reach and touch.reach.reach_id == reach.reach_id)
                 chance *= s.second_item_of_a_reach ** (person.used.get(reach.reach_id, 0) + used)
                 if chance >= s.min_slot_chance:
                     fitting.append((reach, chance))
@@ -186,7 +192,7 @@ class Attribution:
 
         `done`: how many of those are not remembered yet.
         """
-        index = self._slot_ids.index(slot_id)
+        index = self._slot_index[slot_id]
         if not person.places:
             return 0.0
         at_ns, near = self._near(person, self._stands_m[[index]])

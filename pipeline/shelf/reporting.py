@@ -45,13 +45,12 @@ class Reporter:
 
     def events(self, episode: Episode, touches: list[Touch], verdict: Verdict, likely: list[Reach]) -> list[ShelfEvent]:
         """One event an item where there is a reach for each, else one event with the quantity."""
-        person = touches[0]
         quantity = verdict.quantities[0][0]
         reaches = sorted(likely[:quantity], key=lambda r: r.t0_ns)
         if len(reaches) >= quantity:
             parts = [(reach, ((1, at_least(verdict.quantities, k + 1)),)) for k, reach in enumerate(reaches)]
         else:
-            parts = [(person.reaches[0][0] if person.reaches else None, verdict.quantities)]
+            parts = [(touches[0].reach, verdict.quantities)]
         return [
             self._event(episode, touches, verdict, reach, quantities, k) for k, (reach, quantities) in enumerate(parts)
         ]
@@ -59,12 +58,9 @@ class Reporter:
     def shared(self, episode: Episode, shares: Sequence[list[Touch]], verdict: Verdict) -> list[ShelfEvent]:
         """One event for each of several items that several people took: `shares`, who may have taken each."""
         return [
-            self._event(
-                episode, touches, verdict, touches[0].reaches[0][0] if touches[0].reaches else None,
-                ((1, at_least(verdict.quantities, k + 1)),), k,
-            )
+            self._event(episode, touches, verdict, touches[0].reach, ((1, at_least(verdict.quantities, k + 1)),), k)
             for k, touches in enumerate(shares)
-        ]  # fmt: skip
+        ]
 
     def _event(self, episode, touches, verdict, reach, quantities, number) -> ShelfEvent:
         s = self._settings

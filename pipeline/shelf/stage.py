@@ -250,7 +250,7 @@ class ShelfStage:
             episode.slot_id, verdict, likely
         ):
             return []
-        shares = self._takers.shares(episode, there, verdict, planned, self._reaches.current(), holders)
+        shares = self._takers.shares(episode, there, touches, verdict, planned, self._reaches.current(), holders)
         if len(shares) > 1:
             events = self._reporter.shared(episode, shares, verdict)
         else:

@@ -61,17 +61,17 @@ class Takers:
         self,
         episode: Episode,
         there: list[Touch],
+        touches: list[Touch],
         verdict: Verdict,
         gtin: str | None,
         current: Sequence[Reach],
         holders: Collection[str] = (),
     ) -> list[list[Touch]]:
         """Who took what of several items: for each of them the people, best first, where they are not all one person's;
-        else the people once. `there`: who may have been at the slot. `current`: reaches that still go on.
-        `holders`: as above."""
+        else the people once. `there`: who may have been at the slot; `touches`: the same, weighed. `current`: reaches
+        that still go on. `holders`: as above."""
         least = self._settings.shares_from * there[0].weight
         others = [touch for touch in there[1:] if touch.weight >= least]
-        touches = self.weighed(episode, there, gtin, holders)
         shares = [touches]
         for _ in range(1, verdict.quantities[0][0] if others else 1):
             taken = [share[0] for share in shares]
@@ -83,8 +83,8 @@ class Takers:
 
     def _since_ns(self, episode: Episode, touch: Touch) -> int:
         """From when on the person may have carried what they took: the likeliest reach, or the middle of their stay."""
-        if touch.reaches:
-            return touch.reaches[0][0].t0_ns
+        if touch.reach is not None:
+            return touch.reach.t0_ns
         stood_ns = self._who.stood_ns(touch.track_id, episode.slot_id, episode.interval_ns)
         return stood_ns or episode.interval_ns[0]
 

@@ -19,16 +19,13 @@ class PipelineTracker:
         layout = load_layout(folder / "layout.yaml")
         self._people, self._who = PeopleTracker(layout), IdentityWatch(layout)
         self.events: list[Event] = []
-        self._labels: set[str] = set()
 
     def update(self, looks: Sequence[CameraTracks], at_ns: int) -> list[FloorTrack]:
         found = {look.camera_id: (look.captured_at_ns, look.detections) for look in looks}
         cameras, tracks = self._people.update(found, at_ns)
         self.events += self._who.update(cameras.values(), tracks, at_ns)
-        self._labels |= {t.track_id for t in tracks}
         return tracks
 
     def finish(self) -> None:
         """The recording is over: what is still open is said now."""
-        for label in sorted(self._labels):
-            self.events += self._who.flush(label)
+        self.events += self._who.finish()

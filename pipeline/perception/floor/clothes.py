@@ -66,7 +66,7 @@ class Clothes:
 
     def note(self, bodies: Sequence[Person], people: Sequence[Person]) -> bool:
         """How far the boxes that each body had lately look like each of the people; False where nobody is known."""
-        gain = self.gains(people)
+        gain = self.gains(people) if bodies else None
         if gain is None:
             return False
         for body in bodies:

@@ -30,12 +30,9 @@ class Known:
         s = self.settings
         if candidate.hits < s.least_hits or not candidate.alike:
             return None
-        missing = [p for p in self.people if p.lost_ns or self._suspect(p)]
-        nats = [self._alike(candidate, p) for p in missing]
-        best = int(np.argmax(nats)) if missing else 0
-        if not missing or nats[best] < s.appearance.exchange_nats or self._way(missing[best], candidate) > 1:
-            return None
-        return missing[best]
+        missing = [p for p in self.people if (p.lost_ns or self._suspect(p)) and self._way(p, candidate) < 1]
+        nats, best = max(((self._alike(candidate, p), p) for p in missing), key=lambda one: one[0], default=(0.0, None))
+        return best if nats >= s.appearance.exchange_nats else None
 
     def lost_near(self, candidate: Person) -> Person | None:
         """Of the people lost since before the candidate appeared, the one who had the shortest way for their time and

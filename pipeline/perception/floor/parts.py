@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 TELLS = 0.1
 """Groups belong together if one tells so much of what there is to know of the other (mutual information against the
@@ -26,10 +27,8 @@ def variants(mean: np.ndarray, same_m: float, same_m_s: float) -> np.ndarray:
 def parts(chance: np.ndarray, variant: np.ndarray, near: np.ndarray) -> list[np.ndarray]:
     """Groups of people, int each. `chance`: float64 (H,), of the worlds; `variant`: (H, n), see `variants`; `near`:
     bool (n, n), who may be taken for one another, and so belongs together at once."""
-    group = np.arange(near.shape[0])
-    for i, k in np.argwhere(np.triu(near, 1)):
-        group[group == group[k]] = group[i]
-    groups = [np.flatnonzero(group == g) for g in np.unique(group)]
+    count, group = connected_components(near, directed=False)
+    groups = [np.flatnonzero(group == g) for g in range(count)]
     while True:
         stories = [_stories(variant[:, rows]) for rows in groups]
         merge = next(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from pipeline.perception.floor.associate import Bodies, Matches, associate
 from pipeline.perception.floor.parts import parts, variants
@@ -103,23 +104,20 @@ class Worlds:
             if len(cluster.worlds) > 1 and cluster.ids:
                 clusters += [part for part in self._parts(cluster) if len(part.worlds) > 1]
         place = {p.track_id: k for k, p in enumerate(people)}
-        group = np.arange(len(people))
+        away = self._apart(people)
+        self._remember(people, away, now_ns)
+        together = away < self._s.close_m
         for cluster in clusters:
             rows = [place[t] for t in cluster.ids]
-            group[np.isin(group, group[rows])] = group[rows[0]]
-        away = self._apart(people)
-        for i, k in zip(*np.nonzero(np.triu(away < self._s.close_m, 1)), strict=True):
-            group[group == group[k]] = group[i]
-        self._remember(people, away, now_ns)
+            together[rows[0], rows] = True
         for i, k in self._strangers(people):
-            group[group == group[k]] = group[i]
+            together[i, k] = True
+        count, group = connected_components(together, directed=False)
         out, undecided = [], {track_id for c in clusters for track_id in c.ids}
-        for label, size in zip(*np.unique(group, return_counts=True), strict=True):
-            # Who is alone is a group by their own number.
-            if size < 2 and people[label].track_id not in undecided and not self._is_lost(people[label], candidates):
-                continue
-            rows = np.flatnonzero(group == label)
+        for rows in (np.flatnonzero(group == label) for label in range(count)):
             names = {people[k].track_id for k in rows}
+            if len(rows) < 2 and not names & undecided and not self._is_lost(people[rows[0]], candidates):
+                continue
             inside = [c for c in clusters if names & set(c.ids)]
             alone = [people[k] for k in rows if not any(people[k].track_id in c.ids for c in inside)]
             cluster = self._joined([*inside, *(Cluster([World([p])]) for p in alone)])

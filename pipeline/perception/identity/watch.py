@@ -55,7 +55,7 @@ class IdentityWatch:
     """`update` once a window, in order; `flush` when somebody leaves."""
 
     def __init__(self, place: StoreLayout | Room, settings: IdentitySettings | None = None) -> None:
-        self._store_id, self._zones = getattr(place, "store_id", "recording"), zones_of(place)
+        self._store_id, self._zones = place.store_id, zones_of(place)
         self._settings = settings or IdentitySettings()
         self._histories: dict[str, History] = {}
         self._meetings: dict[Pair, _Meeting] = {}
@@ -87,6 +87,10 @@ class IdentityWatch:
             if track_id in pair:
                 events += self._judge(pair, meeting, last=True)
         return events
+
+    def finish(self) -> list[Event]:
+        """It is over: what can be said of everybody's meetings now."""
+        return [e for pair in sorted(self._meetings) for e in self._judge(pair, self._meetings[pair], last=True)]
 
     # --- the steps ---
 

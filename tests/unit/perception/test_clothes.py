@@ -162,3 +162,22 @@ def test_somebody_unknown_inside_is_whose_track_lives_on_anothers_boxes(shop, we
     floor.stand([LEFT, RIGHT], [GREY, BLUE], 1.0)
     third = labels(floor.stand([LEFT, RIGHT, THIRD], [GREY, BLUE, wear], 4.0), THIRD)[0]
     assert (third == red) is found
+
+
+@pytest.mark.parametrize(("least", "people"), [(0.0, 3), (2.0, 2)])
+def test_somebody_unknown_whom_all_cameras_see_is_somebody_whose_boxes_are_too_few(shop, least, people):
+    """Without pictures too; `least`: of how many of the boxes due nobody is suspected any more."""
+    floor = Shop(shop, FloorSettings(suspect_quality=least))
+    floor.stand([LEFT, RIGHT], None, 3.0)
+    floor.stand([LEFT, RIGHT, THIRD], None, 2.0)
+    assert len(floor.tracker.people) == people
+
+
+@pytest.mark.parametrize(("wear", "lost"), [(RED, False), (BLUE, True)])
+def test_whose_few_boxes_look_like_them_is_not_lost(shop, wear, lost):
+    """Everybody's boxes are too few from some moment on."""
+    floor = Shop(shop)
+    red, _ = labels(floor.stand([LEFT, RIGHT], [RED, BLUE], 3.0), LEFT, RIGHT)
+    floor.tracker._settings = FloorSettings(doubtful_quality=2.0)
+    floor.stand([LEFT], [wear], 2.0)
+    assert any(p.track_id == red and bool(p.lost_ns) for p in floor.tracker.people) is lost

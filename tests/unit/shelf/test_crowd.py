@@ -160,7 +160,8 @@ def test_each_item_goes_to_who_is_seen_with_it(layout, catalogue, planogram, qua
     takers = Takers(who, Seen(**scores), object(), catalogue, planogram.slots, SETTINGS)
     episode = Episode(SLOT, "g1", 12 * S, 12 * S, changes={"cam1": change(None, 7, 12)})
     gtin = planogram.slots[SLOT]
-    shares = takers.shares(episode, who.who(SLOT, episode.interval_ns), verdict(quantity), gtin, ())
+    there = who.who(SLOT, episode.interval_ns)
+    shares = takers.shares(episode, there, takers.weighed(episode, there, gtin), verdict(quantity), gtin, ())
     assert [share[0].track_id for share in shares] == expected
 
 
